@@ -1,0 +1,1 @@
+"""Ops: plain functions, one topic per file."""

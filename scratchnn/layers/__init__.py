@@ -1,0 +1,1 @@
+"""Layers: frozen configurations around the ops."""

@@ -1,0 +1,1 @@
+"""Models: layers and ops put together."""
