@@ -1,0 +1,23 @@
+"""What all tests share."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# the same examples on every run, and no time limit that a busy machine could miss
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady")
+
+
+@pytest.fixture
+def rng():
+    """A generator with a fixed seed."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def x64():
+    """JAX in double precision for one test."""
+    with jax.enable_x64(True):
+        yield
