@@ -1,0 +1,7 @@
+"""``python -m gradcheck``."""
+
+import sys
+
+from gradcheck.main import main
+
+sys.exit(main())

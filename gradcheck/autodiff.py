@@ -1,0 +1,44 @@
+"""The autodiff oracle: `jax.vjp` of a twin, compiled once per op, configuration and shapes.
+
+64-bit floats are switched on for the call alone, and the compiler is told to be quick rather than
+clever: a check compiles often and runs seldom.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+_FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+def available() -> bool:
+    """Whether JAX is installed."""
+    return importlib.util.find_spec("jax") is not None
+
+
+def value_and_pullback(
+    twin: Callable, config: dict[str, Any], arrays: tuple, dy: Any
+) -> tuple[Any, tuple]:
+    """(y, gradients) of a twin, as NumPy arrays; None for arrays without a derivative."""
+    import jax
+
+    with jax.enable_x64(True):
+        y, grads = _compiled(twin, tuple(sorted(config.items())))(arrays, dy)
+        grads = tuple(
+            None if g is None or g.dtype == jax.dtypes.float0 else np.asarray(g) for g in grads
+        )
+        return jax.tree.map(np.asarray, y), grads
+
+
+@cache
+def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...]) -> Callable:
+    import jax
+
+    def run(arrays, dy):
+        y, pullback = jax.vjp(partial(twin, **dict(config)), *arrays)
+        return y, pullback(dy)
+
+    return jax.jit(run, compiler_options=_FAST if jax.default_backend() == "cpu" else None)

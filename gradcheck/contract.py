@@ -1,0 +1,153 @@
+"""The contract of a pair, apart from its numbers: shapes, dtypes, purity, linearity.
+
+A right gradient has the shape and dtype of its argument, is the same when asked twice, changes
+nothing it was given, and is linear in dy.
+"""
+
+import pickle
+import traceback
+from typing import Any
+
+import numpy as np
+
+from gradcheck.report import Finding
+from gradcheck.subjects import Forward, Subject, copied
+
+
+def shapes(subject: Subject, grads: tuple) -> list[Finding]:
+    """Each gradient is a finite array with the shape and dtype of its argument."""
+    findings = []
+    for i, g in zip(subject.floats, grads, strict=True):
+        x, name = subject.arrays[i], subject.names[i]
+
+        def finding(kind: str, message: str, name: str = name) -> Finding:
+            return Finding(kind, message, name, subject.file, None, subject.case())
+
+        if g is None:
+            findings.append(finding("missing-term", f"d{name} is None; wanted shape {x.shape}"))
+        elif np.shape(g) != x.shape:
+            findings.append(
+                finding("shape", f"d{name} has shape {np.shape(g)}; wanted {x.shape}, as {name}")
+            )
+        elif np.asarray(g).dtype != x.dtype:
+            got = np.asarray(g).dtype
+            findings.append(finding("dtype", f"d{name} is {got}; wanted {x.dtype}, as {name}"))
+        elif not np.isfinite(g).all():
+            count = int((~np.isfinite(g)).sum())
+            findings.append(
+                finding("non-finite", f"d{name} has {count} of {np.size(g)} entries not finite")
+            )
+    return findings
+
+
+def purity(subject: Subject, dy: tuple) -> list[Finding]:
+    """Neither function changes what it was given; both give the same result again."""
+    findings = []
+
+    def found(kind: str, message: str, argument: str | None = None) -> None:
+        line = _writing_line(subject, dy) if kind == "mutates" else None
+        findings.append(Finding(kind, message, argument, subject.file, line, subject.case()))
+
+    def compare_inputs(who: str) -> None:
+        for name, before, now in zip(subject.names, subject.arrays, arrays, strict=True):
+            if _differ(before, now):
+                found("mutates", f"the {who} writes into its input {name}", name)
+
+    arrays, given = copied(subject.arrays), copied(dy)
+    y, cache = subject.forward(*arrays, **subject.config)
+    single = not isinstance(y, tuple)
+    compare_inputs("forward")
+    if findings:
+        return findings
+    kept = _frozen(cache)
+    subject.backward(given[0] if single else given, cache)
+    if any(_differ(a, b) for a, b in zip(dy, given, strict=True)):
+        found("mutates", "the backward writes into dy, which belongs to its caller", "dy")
+    compare_inputs("backward")
+    changed = kept is not None and kept != _frozen(cache)
+    ran = subject.run()
+    first, again = copied(subject.gradients(dy, ran)), subject.gradients(dy, ran)
+    if any(_differ(a, b) for a, b in zip(first, again, strict=True)):
+        why = ", as it changes its cache" if changed else ""
+        found("not-repeatable", f"the backward gives another result when called twice{why}")
+    elif changed and not findings:
+        found("mutates", "the backward writes into its cache")
+    outputs = y if isinstance(y, tuple) else (y,)
+    if any(_differ(a, b) for a, b in zip(outputs, subject.run().y, strict=True)):
+        found("not-repeatable", "the forward gives another y for the same inputs; seed it")
+    return findings
+
+
+def linearity(subject: Subject, dy: tuple, ran: Forward, slack: list[float]) -> list[Finding]:
+    """backward(3 dy + ev/2) = 3 backward(dy) + backward(ev)/2, for another cotangent ev.
+
+    `slack` is the rounding error to be expected of each gradient, absolute.
+    """
+    ev = tuple(_another(v) for v in dy)
+    g, h = subject.gradients(dy, ran), subject.gradients(ev, ran)
+    both = subject.gradients(tuple(3 * v + e / 2 for v, e in zip(dy, ev, strict=True)), ran)
+    double = subject.gradients(tuple(2 * v for v in dy), ran)
+    findings = []
+    for i, a, b, c, d, s in zip(subject.floats, g, h, both, double, slack, strict=True):
+        name = subject.names[i]
+        scale = float(np.max(np.abs(a)) + np.max(np.abs(b)))
+        gap = float(np.max(np.abs(c - (3 * a + b / 2))))
+        if gap <= 16 * s + 64 * 2.0**-53 * scale:
+            continue
+        if _differ(a, d):
+            kind, message = "unnamed", f"d{name} is not linear in dy: off by {gap / scale:.1e}"
+        else:
+            kind, message = "ignores-upstream", f"d{name} does not change when dy is doubled"
+        findings.append(Finding(kind, message, name, subject.file, None, subject.case()))
+    return findings
+
+
+def raised(subject: Subject, error: BaseException, where: str) -> Finding:
+    """A finding from an exception, placed at its last line in the checked code's own file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename == subject.file] or frames[-1:]
+    missing = isinstance(error, NotImplementedError)
+    words = str(error).strip().split("\n")[0]
+    message = f"{where} raised {type(error).__name__}" + (f": {words}" if words else "")
+    return Finding(
+        "not-implemented" if missing else "raises",
+        f"{subject.name}: {where} is not implemented" if missing else message,
+        None,
+        own[-1].filename if own else subject.file,
+        own[-1].lineno if own else None,
+        subject.case(),
+    )
+
+
+def _writing_line(subject: Subject, dy: tuple) -> int | None:
+    """The line that writes into a given array, found by handing out read-only ones."""
+    arrays, given = copied(subject.arrays), copied(dy)
+    for a in (*arrays, *given):
+        if isinstance(a, np.ndarray):
+            a.flags.writeable = False
+    try:
+        y, cache = subject.forward(*arrays, **subject.config)
+        subject.backward(given if isinstance(y, tuple) else given[0], cache)
+    except ValueError as error:
+        if "read-only" in str(error):
+            return raised(subject, error, "").line
+    return None
+
+
+def _differ(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return not np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
+    return False
+
+
+def _another(v: Any) -> Any:
+    """Another cotangent of the same size: reversed, with alternating signs."""
+    flat = np.ravel(v)[::-1] * np.where(np.arange(np.size(v)) % 2, 1.0, -1.0)
+    return flat.reshape(np.shape(v)) if isinstance(v, np.ndarray) else flat[0]
+
+
+def _frozen(cache: Any) -> bytes | None:
+    try:
+        return pickle.dumps(cache)
+    except Exception:  # what a user's cache holds need not be picklable
+        return None

@@ -1,0 +1,160 @@
+"""Targets of the command line: a shipped name, a file, a folder, a module."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gradcheck import catalogue, inputs
+from gradcheck.subjects import Subject, pair
+
+
+class TargetError(ValueError):
+    """A target that cannot be found or read; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named pair, and its subjects for a seed, with or without its twin."""
+
+    name: str
+    subjects: Callable[[int, bool], Iterator[Subject]]
+    file: str | None = None
+
+
+def shipped(name: str) -> Check:
+    """The check of a shipped op, layer or model."""
+    entry = catalogue.find(name)
+    return Check(name, lambda seed, twin: catalogue.subjects(entry, seed, twin))
+
+
+def resolve(target: str) -> list[Check]:
+    """The checks that a target names.
+
+    Raises:
+        TargetError: there is no such target, it does not load, or it holds no pair.
+    """
+    if target in catalogue.names():
+        return [shipped(target)]
+    path, _, wanted = target.partition("::")
+    if Path(path).is_dir():
+        files = sorted(p for p in Path(path).rglob("*.py") if p.name != "setup.py")
+        return [check for file in files for check in _pairs(_load(file), str(file))]
+    if path.endswith(".py") or Path(path).exists():
+        checks = _pairs(_load(Path(path)), path)
+        source = path
+    elif ":" in target:
+        module, _, wanted = target.partition(":")
+        try:
+            checks = _pairs(importlib.import_module(module), module)
+        except ImportError as error:
+            raise TargetError(f"{target}: cannot import {module} ({error})") from None
+        source = module
+    else:
+        near = difflib.get_close_matches(target, catalogue.names(), 1)
+        hint = f"did you mean {near[0]}?" if near else "run gradcheck alone to see what is shipped"
+        raise TargetError(
+            f"{target}: no shipped name, no file and no folder is called that; {hint}"
+        )
+    chosen = [c for c in checks if not wanted or c.name in (wanted, f"{wanted}_forward")]
+    if not chosen:
+        have = ", ".join(c.name for c in checks) or "none"
+        what = f"pair {wanted}" if wanted else "pair"
+        raise TargetError(
+            f"{source}: holds no {what} (pairs found: {have}); wanted a function f, or f_forward, "
+            "and its f_backward"
+        )
+    return chosen
+
+
+def _load(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise TargetError(f"{file}: no such file; check the path")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{file}: not a Python file; wanted one that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)
+    sys.modules.setdefault(file.stem, module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise TargetError(f"{file}:{error.lineno}: {error.msg}; it must compile first") from None
+    except (Exception, SystemExit) as error:
+        raise TargetError(
+            f"{file}: importing it raised {type(error).__name__}: {str(error).splitlines()[:1]}; "
+            "put what runs behind if __name__ == '__main__'"
+        ) from None
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _pairs(module: ModuleType, source: str) -> list[Check]:
+    """Every f or f_forward beside an f_backward, in the order of the file."""
+    own = {
+        k: v
+        for k, v in vars(module).items()
+        if inspect.isfunction(v) and v.__module__ == module.__name__
+    }
+    found = []
+    for name, f_backward in own.items():
+        stem = name.removesuffix("_backward")
+        f = own.get(stem) or own.get(f"{stem}_forward")
+        if stem != name and f is not None:
+            found.append(
+                Check(
+                    stem,
+                    _subjects(module, stem, f, f_backward),
+                    getattr(module, "__file__", source),
+                )
+            )
+    return found
+
+
+def _subjects(
+    module: ModuleType, stem: str, f: Callable, f_backward: Callable
+) -> Callable[[int, bool], Iterator[Subject]]:
+    def subjects(seed: int, twin: bool) -> Iterator[Subject]:
+        cases = getattr(module, "CASES", None)
+        makers = cases.get(stem) if isinstance(cases, dict) else None
+        if makers is None:
+            for k in range(3):
+                rng = np.random.default_rng([seed, k])
+                sizes = inputs.distinct_sizes(f, lambda s, c: True, {}, rng)
+                arrays = inputs.fill(f, sizes, {}, rng)
+                yield pair(f, f_backward, arrays, name=stem, axes=sizes)
+            return
+        for k, maker in enumerate(makers if isinstance(makers, (list, tuple)) else [makers]):
+            arrays, config = _arguments(f, stem, maker(np.random.default_rng([seed, k])))
+            yield pair(f, f_backward, arrays, config, name=stem)
+
+    return subjects
+
+
+def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any]]:
+    """(positional, keyword) arguments from what a case returned."""
+    if isinstance(given, tuple):
+        return given, {}
+    if not isinstance(given, dict):
+        raise inputs.InputError(
+            f"CASES[{stem!r}] returned {type(given).__name__}; wanted a tuple of the positional "
+            "arguments, or a dict by parameter name"
+        )
+    parameters = inspect.signature(f).parameters
+    unknown = [k for k in given if k not in parameters]
+    if unknown:
+        raise inputs.InputError(
+            f"CASES[{stem!r}] names {unknown[0]}; the parameters are {', '.join(parameters)}"
+        )
+    keyword = {k: v for k, v in given.items() if parameters[k].kind is parameters[k].KEYWORD_ONLY}
+    return tuple(given[k] for k in parameters if k in given and k not in keyword), keyword

@@ -1,0 +1,140 @@
+"""Inputs for a declared op: sizes for its axes, then arrays in those shapes.
+
+Sizes are pairwise distinct primes where a gradient is compared, so that no axis can be taken for
+another and every factor that is a size can be read off.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradcheck.shapes import Spec, shape, specs
+
+Array = np.ndarray
+Sampler = Callable[[np.random.Generator, tuple[int, ...], dict[str, Any]], Array]
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)
+MOST = 4000  # entries of one array
+
+
+class InputError(ValueError):
+    """No inputs can be made for a function, and why."""
+
+
+def axes(f: Callable) -> dict[str, bool]:
+    """The axis names of f in order of appearance; True for a starred one.
+
+    >>> axes(lambda x: None)
+    {}
+    """
+    return {a.name: a.star for s in specs(f) if s for a in s.axes if a.name}
+
+
+def distinct_sizes(
+    f: Callable, where: Callable, config: dict[str, Any], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Pairwise distinct primes for the axes of f; a starred name gets two of them.
+
+    Raises:
+        InputError: no assignment satisfies `where(sizes, config)`.
+    """
+    names = axes(f)
+    count = sum(2 if star else 1 for star in names.values())
+
+    def draw() -> dict[str, Any]:
+        primes = iter(int(p) for p in rng.permutation(PRIMES[: max(count, 2)]))
+        return {
+            n: (next(primes), next(primes)) if star else next(primes) for n, star in names.items()
+        }
+
+    return _first(f, draw, where, config)
+
+
+def free_sizes(
+    f: Callable, where: Callable, config: dict[str, Any], rng: np.random.Generator, most: int = 6
+) -> dict[str, Any]:
+    """Any sizes from 1 to `most`, equal ones too; a starred name gets none to two axes.
+
+    Raises:
+        InputError: no assignment satisfies `where(sizes, config)`.
+    """
+    names = axes(f)
+
+    def draw() -> dict[str, Any]:
+        def some(n: int) -> tuple[int, ...]:
+            return tuple(int(k) for k in rng.integers(1, most + 1, n))
+
+        return {
+            n: some(int(rng.integers(0, 3))) if star else some(1)[0] for n, star in names.items()
+        }
+
+    return _first(f, draw, where, config)
+
+
+def _first(f: Callable, draw: Callable, where: Callable, config: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(2000):
+        sizes = draw()
+        shapes = [shape(s.axes, sizes, config) for s in specs(f) if s]
+        if max(map(math.prod, shapes), default=0) <= MOST and where(sizes, config):
+            return sizes
+    raise InputError(
+        f"{f.__name__}: found no sizes for {', '.join(axes(f))} that satisfy its conditions under "
+        f"{config}; wanted some from {PRIMES}"
+    )
+
+
+def fill(
+    f: Callable,
+    sizes: dict[str, Any],
+    config: dict[str, Any],
+    rng: np.random.Generator,
+    samplers: dict[str, Sampler] | None = None,
+    absent: bool = False,
+) -> tuple:
+    """Arrays for the declared arguments of f: standard normal, or drawn by their sampler.
+
+    Args:
+        f: a function whose positional parameters all declare their shapes.
+        sizes: of its axes.
+        config: values that the shapes mention.
+        rng: source of the numbers.
+        samplers: by argument, `sampler(rng, shape, sizes)`; integer arguments need one.
+        absent: whether optional arguments are None.
+
+    Raises:
+        InputError: an argument declares no shape, or is integer without a sampler.
+    """
+    return tuple(
+        None
+        if absent and spec and spec.optional
+        else _array(f, i, spec, sizes, config, rng, samplers)
+        for i, spec in enumerate(specs(f))
+    )
+
+
+def _array(
+    f: Callable,
+    i: int,
+    spec: Spec | None,
+    sizes: dict[str, Any],
+    config: dict[str, Any],
+    rng: np.random.Generator,
+    samplers: dict[str, Sampler] | None,
+) -> Array:
+    if spec is None:
+        raise InputError(
+            f"{f.__name__}: argument {i + 1} declares no shape; annotate it, as in "
+            f'x: Float[np.ndarray, "N D"], or add CASES = {{"{f.__name__}": lambda rng: (...)}}'
+        )
+    size = shape(spec.axes, sizes, config)
+    if samplers and spec.name in samplers:
+        return samplers[spec.name](rng, size, sizes)
+    if spec.kind == "bool":
+        return rng.random(size) < 0.5
+    if spec.kind == "int":
+        raise InputError(
+            f"{f.__name__}: {spec.name} is an integer array, of which nobody said the range; add "
+            f'CASES = {{"{f.__name__}": lambda rng: (...)}}'
+        )
+    return rng.standard_normal(size)

@@ -1,0 +1,153 @@
+"""The command ``gradcheck``."""
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradcheck.discovery import Check
+    from gradcheck.report import Report
+
+USAGE = """\
+gradcheck [TARGET ...] [--json] [--seed N] [--quick] [-v]
+       gradcheck step TARGET
+
+TARGET is a shipped name, FILE.py[::name], a folder or module:function; without one,
+everything shipped is checked. A folder called step is written ./step."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1 if anything fails, else 2 if anything could not be
+    checked or decided, else 0."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if argv[:1] == ["step"]:
+            return _step(argv[1:])
+        return _check(argv)
+    except KeyboardInterrupt:
+        print("gradcheck: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        usage=USAGE if prog == "gradcheck" else None,
+        description="Is this gradient right, and if not, which line is wrong?",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of inputs and cotangents (default 0)")
+    return parser
+
+
+def _check(argv: list[str]) -> int:
+    parser = _parser("gradcheck")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to check")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="numeric only, without JAX")
+    parser.add_argument("-v", action="store_true", help="print every argument of every pair")
+    options = parser.parse_args(argv)
+    if options.seed < 0:
+        return _refuse(f"--seed is {options.seed}; wanted 0 or more")
+    from gradcheck import autodiff, catalogue
+    from gradcheck.discovery import TargetError, resolve, shipped
+
+    start = time.perf_counter()
+    checks, refused = [], []
+    # what the checked code prints must not end up in the report
+    with contextlib.redirect_stdout(sys.stderr):
+        for target in options.targets:
+            try:
+                checks += resolve(target)
+            except TargetError as error:
+                refused.append(str(error))
+        if not options.targets:
+            checks = [shipped(name) for name in catalogue.names()]
+        twin = autodiff.available() and not options.quick
+        reports = [_run(check, options.seed, twin) for check in checks]
+    seconds = time.perf_counter() - start
+    if options.json:
+        print(json.dumps(_object(reports, refused, options.seed, seconds), allow_nan=False))
+    elif reports:
+        from gradcheck.table import print_reports
+
+        print_reports(reports, seconds, options.seed, twin)
+        if options.v:
+            print(*reports, sep="\n")
+    for message in refused:
+        print(f"gradcheck: {message}", file=sys.stderr)
+    return _status([r.verdict for r in reports] + ["error"] * len(refused))
+
+
+def _run(check: "Check", seed: int, twin: bool) -> "Report":
+    from gradcheck.checks import check_subject
+    from gradcheck.report import Report, merge
+
+    try:
+        reports = [check_subject(s, seed) for s in check.subjects(seed, twin)]
+    except Exception as error:
+        words = str(error).splitlines()[:1]
+        message = words[0] if words else type(error).__name__
+        if not isinstance(error, ValueError):
+            message = f"{check.name}: making inputs raised {type(error).__name__}: {message}"
+        return Report(check.name, "error", message, check.file)
+    return merge(reports)
+
+
+def _step(argv: list[str]) -> int:
+    parser = _parser("gradcheck step")
+    parser.add_argument("target", metavar="TARGET", help="the pair to step through")
+    options = parser.parse_args(argv)
+    from gradcheck.discovery import TargetError, resolve
+    from gradcheck.stepper import print_steps
+
+    try:
+        checks = resolve(options.target)
+        if len(checks) > 1:
+            names = ", ".join(f"{options.target}::{c.name}" for c in checks)
+            return _refuse(f"{options.target} holds {len(checks)} pairs; wanted one of {names}")
+        return print_steps(checks[0], options.seed)
+    except (TargetError, ValueError) as error:
+        return _refuse(str(error))
+
+
+def _refuse(message: str) -> int:
+    print(f"gradcheck: {message}", file=sys.stderr)
+    return 2
+
+
+def _status(verdicts: list[str]) -> int:
+    if "fail" in verdicts:
+        return 1
+    return 2 if {"error", "unresolved"} & set(verdicts) else 0
+
+
+def _object(
+    reports: list["Report"], refused: list[str], seed: int, seconds: float
+) -> dict[str, Any]:
+    """The object that --json prints."""
+    from gradcheck.report import Report, worst
+
+    checks = [*reports, *(Report(m.split(":")[0], "error", m) for m in refused)]
+    versions = {}
+    for package in ("scratchnn", "numpy", "scipy", "jax"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {
+        "schema": 1,
+        "seed": seed,
+        "versions": {"python": sys.version.split()[0], **versions},
+        "verdict": worst([r.verdict for r in checks]),
+        "seconds": round(seconds, 3),
+        "checks": [r.to_dict() for r in checks],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""What a check found, as data: verdicts, figures, findings; and as one line or a paragraph."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+ORDER = ("pass", "kink", "unresolved", "error", "fail")  # from best to worst
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One gradient. Figures are relative to the largest entry of the reference gradient.
+
+    `error` is max|g - G| / max|G|, None where it is not finite or the shapes differ; `bound` is
+    what rounding explains; `resolution` the least relative error that the check would have seen.
+    """
+
+    name: str
+    verdict: str
+    error: float | None
+    bound: float | None
+    resolution: float | None
+    autodiff: float | None = None  # the error against autodiff alone
+    numeric: float | None = None  # and against differences, along a direction
+
+    def to_dict(self) -> dict[str, Any]:
+        figures = ("error", "bound", "resolution")
+        return {"name": self.name, "verdict": self.verdict} | {
+            k: finite(getattr(self, k)) for k in figures
+        }
+
+
+@dataclass(frozen=True)
+class Value:
+    """The value law: the forward against its twin."""
+
+    verdict: str
+    error: float | None
+    bound: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "error": finite(self.error),
+            "bound": finite(self.bound),
+        }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: its kind, the argument it shows in, where, and in words."""
+
+    kind: str
+    message: str
+    argument: str | None = None
+    file: str | None = None
+    line: int | None = None
+    case: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        keys = ("kind", "argument", "file", "line", "case", "message")
+        return {k: getattr(self, k) for k in keys} | {"fix": None}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of checking one pair, over one case or several.
+
+    >>> Report("linear").verdict
+    'pass'
+    """
+
+    name: str
+    verdict: str = "pass"
+    message: str = ""
+    file: str | None = None
+    seconds: float = 0.0
+    cases: int = 1
+    case: dict[str, Any] = field(default_factory=dict)
+    value: Value | None = None
+    arguments: dict[str, Argument] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    seed: int = 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.verdict}" + (f": {self.message}" if self.message else "")]
+        for a in self.arguments.values():
+            seen = f", would have seen {a.resolution:.0e}" if a.resolution is not None else ""
+            error = "no finite error" if a.error is None else f"error {a.error:.1e}"
+            bound = "" if a.bound is None else f" (bound {a.bound:.1e})"
+            lines.append(f"  {a.name}: {a.verdict}, {error}{bound}{seen}")
+        lines += [f"  {f.kind}: {f.message}{_place(f)}" for f in self.findings]
+        if self.case:
+            lines.append(f"  case: {describe(self.case)}, seed {self.seed}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as one of the ``checks`` of ``gradcheck --json``."""
+        value = self.value or Value("unresolved", None, None)
+        return {
+            "name": self.name,
+            "file": self.file,
+            "verdict": self.verdict,
+            "message": self.message,
+            "seconds": round(self.seconds, 4),
+            "cases": self.cases,
+            "case": self.case,
+            "value": value.to_dict(),
+            "arguments": [a.to_dict() for a in self.arguments.values()],
+            "findings": [f.to_dict() for f in self.findings],
+        }
+
+
+def worst(verdicts: list[str]) -> str:
+    """The worst of several verdicts.
+
+    >>> worst(["pass", "fail", "kink"]), worst([])
+    ('fail', 'pass')
+    """
+    return max(verdicts, key=ORDER.index, default="pass")
+
+
+def merge(reports: list[Report]) -> Report:
+    """One report of several cases: the worst verdict with its case, the worst figures of each."""
+    shown = max(reports, key=lambda r: ORDER.index(r.verdict))
+    arguments: dict[str, Argument] = {}
+    for r in reports:
+        for name, a in r.arguments.items():
+            arguments[name] = _worse(arguments[name], a) if name in arguments else a
+    values = [r.value for r in reports if r.value]
+    value = max(values, key=lambda v: (ORDER.index(v.verdict), v.error or 0)) if values else None
+    return replace(
+        shown,
+        seconds=sum(r.seconds for r in reports),
+        cases=len(reports),
+        value=value,
+        arguments=arguments,
+        findings=tuple(f for r in reports for f in r.findings),
+    )
+
+
+def _worse(a: Argument, b: Argument) -> Argument:
+    worse = max(a, b, key=lambda x: (ORDER.index(x.verdict), x.error or 0))
+    return replace(
+        worse,
+        resolution=_largest(a.resolution, b.resolution),
+        autodiff=_largest(a.autodiff, b.autodiff),
+        numeric=_largest(a.numeric, b.numeric),
+    )
+
+
+def _largest(*figures: float | None) -> float | None:
+    return max((x for x in figures if x is not None), default=None)
+
+
+def finite(x: float | None) -> float | None:
+    """A number that JSON can hold, or None.
+
+    >>> finite(float("nan")), finite(1.0)
+    (None, 1.0)
+    """
+    return float(x) if x is not None and math.isfinite(x) else None
+
+
+def describe(case: dict[str, Any]) -> str:
+    """A case in words.
+
+    >>> describe({"axes": {"N": 3}, "config": {"stride": 2}, "dtype": "float64"})
+    'N=3, stride=2, float64'
+    """
+    parts = [f"{k}={v}" for k, v in {**case.get("axes", {}), **case.get("config", {})}.items()]
+    return ", ".join([*parts, case.get("dtype", "float64")])
+
+
+def _place(f: Finding) -> str:
+    return f" ({f.file}:{f.line})" if f.line else ""

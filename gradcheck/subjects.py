@@ -1,0 +1,162 @@
+"""What is checked: a pair of functions, its inputs, and the twin where there is one."""
+
+import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One pair at one point.
+
+    `forward(*arrays, **config) -> (y, cache)` and `backward(dy, cache) -> gradients`; `watch`
+    names the functions whose source is the user's, where these two are wrapped.
+    """
+
+    name: str
+    forward: Callable
+    backward: Callable
+    arrays: tuple
+    names: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    twin: Callable | None = None
+    axes: dict[str, Any] = field(default_factory=dict)
+    file: str | None = None
+    watch: tuple = ()
+
+    @property
+    def floats(self) -> list[int]:
+        """Positions of the arguments that are differentiated."""
+        return [i for i, a in enumerate(self.arrays) if is_float(a)]
+
+    @property
+    def functions(self) -> list:
+        return [self.forward, self.backward, *self.watch]
+
+    def case(self) -> dict[str, Any]:
+        config = {
+            k: v if isinstance(v, (int, float, str)) else repr(v) for k, v in self.config.items()
+        }
+        return {"axes": self.axes, "config": config, "dtype": "float64"}
+
+    def run(self, arrays: tuple | None = None) -> "Forward":
+        """The forward on copies of the arrays."""
+        result = self.forward(*copied(self.arrays if arrays is None else arrays), **self.config)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            what = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+            raise ContractError("shape", f"{self.name} returned {what}; wanted the pair (y, cache)")
+        y, cache = result
+        return Forward(y if isinstance(y, tuple) else (y,), cache, not isinstance(y, tuple))
+
+    def gradients(self, dy: tuple, ran: "Forward") -> tuple:
+        """The gradients of the float arguments, in order."""
+        dy = copied(dy)
+        grads = self.backward(dy[0] if ran.single else dy, ran.cache)
+        grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
+        slots = [i for i, a in enumerate(self.arrays) if a is None or isinstance(a, np.ndarray)]
+        if len(grads) == len(slots):
+            return tuple(g for i, g in zip(slots, grads, strict=True) if i in self.floats)
+        if len(grads) == len(self.floats):
+            return grads
+        wanted = ", ".join("d" + self.names[i] for i in slots)
+        backward = getattr(self.backward, "__name__", "the backward")
+        raise ContractError(
+            "shape",
+            f"{backward} returned {len(grads)} gradients; wanted {len(slots)}, one per array "
+            f"argument: {wanted}",
+        )
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What a forward returned: its outputs, always as a tuple, and its cache."""
+
+    y: tuple
+    cache: Any
+    single: bool
+
+
+class ContractError(Exception):
+    """The pair broke its contract in a way that leaves nothing to compare."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
+def is_float(a: Any) -> bool:
+    """Whether a is a floating array."""
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def copied(values: Any) -> tuple:
+    """Copies of arrays; everything else as it is."""
+    return tuple(copy.deepcopy(v) if isinstance(v, np.ndarray) else v for v in values)
+
+
+def on_grid(a: Any) -> Any:
+    """A float array as float64 holding float32 values, so that short steps from it are exact."""
+    if not is_float(a):
+        return a
+    rounded = np.asarray(a, np.float32).astype(np.float64)
+    return rounded if np.isfinite(rounded).all() else np.asarray(a, np.float64)
+
+
+def pair(
+    f: Callable,
+    f_backward: Callable,
+    arrays: tuple,
+    config: dict[str, Any] | None = None,
+    twin: Callable | None = None,
+    name: str | None = None,
+    axes: dict[str, Any] | None = None,
+) -> Subject:
+    """The subject of an explicit pair, its argument names read from the signature of f.
+
+    Raises:
+        ValueError: no argument is a float array, or one is not finite or empty.
+    """
+    arrays = tuple(np.asarray(a) if isinstance(a, list) else a for a in arrays)
+    name = name or str(getattr(f, "__name__", "f"))
+    parameters = [
+        p.name
+        for p in inspect.signature(f).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    names = tuple(parameters[: len(arrays)])
+    names += tuple(f"argument {i}" for i in range(len(names), len(arrays)))
+    for n, a in zip(names, arrays, strict=True):
+        if is_float(a) and not np.isfinite(a).all():
+            raise ValueError(
+                f"{name}: {n} holds {int((~np.isfinite(a)).sum())} non-finite entries; wanted "
+                "finite numbers; no derivative exists there"
+            )
+        if isinstance(a, np.ndarray) and a.size == 0:
+            raise ValueError(f"{name}: {n} has shape {a.shape}, an empty array; wanted entries")
+    if not any(map(is_float, arrays)):
+        kinds = ", ".join(
+            f"{n} {getattr(a, 'dtype', type(a).__name__)}"
+            for n, a in zip(names, arrays, strict=True)
+        )
+        raise ValueError(
+            f"{name}: no argument is a float array (got {kinds or 'none'}); wanted at least one to "
+            "differentiate; convert with .astype('float64')"
+        )
+    file = getattr(getattr(f, "__code__", None), "co_filename", None)
+    return Subject(
+        name,
+        f,
+        f_backward,
+        tuple(map(on_grid, arrays)),
+        names,
+        config or {},
+        twin,
+        axes or {},
+        file,
+    )

@@ -1,0 +1,92 @@
+"""The table of verdicts, for people."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gradcheck.report import Argument, Report, describe
+
+MARK = {
+    "pass": ("✓ pass", "green"),
+    "fail": ("✗ fail", "bold red"),
+    "kink": ("✓ kink", "yellow"),
+    "unresolved": ("? unresolved", "yellow"),
+    "error": ("! error", "bold yellow"),
+}
+
+
+def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) -> None:
+    """One row per pair, then the findings of those that are not right, then one line of summary."""
+    console = Console(highlight=False, markup=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for title, justify in (
+        ("", "left"),
+        ("cases", "right"),
+        ("value", "right"),
+        ("hand vs\njax.grad", "right"),
+        ("hand vs\ndifferences", "right"),
+        ("would\nhave seen", "right"),
+        ("verdict", "left"),
+    ):
+        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for r in reports:
+        table.add_row(*_row(r))
+    console.print(table)
+    for r in reports:
+        if r.verdict != "pass":
+            _explain(console, r)
+    _summary(console, reports, seconds, seed, twin)
+
+
+def _row(r: Report) -> tuple:
+    arguments = list(r.arguments.values())
+    word, style = MARK[r.verdict]
+    return (
+        r.name,
+        str(r.cases),
+        _figure(r.value.error if r.value else None),
+        _worst(arguments, "autodiff"),
+        _worst(arguments, "numeric"),
+        _figure(max((a.resolution for a in arguments if a.resolution is not None), default=None)),
+        Text(word, style=style),
+    )
+
+
+def _worst(arguments: list[Argument], figure: str) -> str:
+    known = [(getattr(a, figure), a.name) for a in arguments if getattr(a, figure) is not None]
+    if not known:
+        return "-"
+    error, name = max(known)
+    return f"{_figure(error)} d{name}" if error else "0"
+
+
+def _figure(x: float | None) -> str:
+    return "-" if x is None else "0" if x == 0 else f"{x:.0e}"
+
+
+def _explain(console: Console, r: Report) -> None:
+    word, style = MARK[r.verdict]
+    console.print()
+    console.print(Text(f"{r.name}: {word[2:]}", style=style))
+    messages = dict.fromkeys(f.message for f in r.findings) or {r.message: None}
+    for message in list(messages)[:4]:
+        places = [f for f in r.findings if f.message == message]
+        where = f" ({places[0].file}:{places[0].line})" if places and places[0].line else ""
+        console.print(Text(f"  {message}{where}"), soft_wrap=True)
+    if len(messages) > 4:
+        console.print(f"  and {len(messages) - 4} more")
+    if r.case:
+        console.print(Text(f"  at {describe(r.case)}", style="dim"), soft_wrap=True)
+
+
+def _summary(
+    console: Console, reports: list[Report], seconds: float, seed: int, twin: bool
+) -> None:
+    counts = {v: sum(r.verdict == v for r in reports) for v in MARK}
+    words = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
+    wrong = [a.error for r in reports for a in r.arguments.values() if a.error is not None]
+    worst = f"; worst error {max(wrong):.0e} of the largest entry" if wrong else ""
+    console.print()
+    console.print(f"{words}{worst}; seed {seed}; {seconds:.1f} s", soft_wrap=True)
+    if not twin:
+        console.print('without JAX: numeric only; pip install "scratchnn[jax]" adds jax.grad')
