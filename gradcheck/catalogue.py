@@ -111,10 +111,7 @@ def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
         yield layer_subject(entry, seed, twin)
         return
     f = getattr(importlib.import_module("scratchnn"), entry.name)
-    configs = [
-        {k: values[i % len(values)] for k, values in entry.config.items()}
-        for i in range(max(map(len, entry.config.values()), default=1))
-    ]
+    configs = configurations(entry)
     optional = any(spec and spec.optional for spec in inputs.specs(f))
     seeds = count()
     for config in configs:
@@ -126,6 +123,14 @@ def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
         yield op_subject(entry, config, [seed, next(seeds)], twin=False, free=True)
 
 
+def configurations(entry: Op) -> list[dict[str, Any]]:
+    """Configurations in which every value of every option occurs."""
+    return [
+        {k: values[i % len(values)] for k, values in entry.config.items()}
+        for i in range(max(map(len, entry.config.values()), default=1))
+    ]
+
+
 def op_subject(
     entry: Op,
     config: dict[str, Any],
@@ -133,13 +138,14 @@ def op_subject(
     twin: bool = True,
     absent: bool = False,
     free: bool = False,
+    sizes: dict[str, Any] | None = None,
 ) -> Subject:
-    """One case of an op: sizes and arrays from the seed."""
+    """One case of an op: sizes, unless given, and arrays from the seed."""
     hand = importlib.import_module("scratchnn")
     f, f_backward = getattr(hand, entry.name), getattr(hand, f"{entry.name}_backward")
     rng = np.random.default_rng(seed)
     draw = inputs.free_sizes if free else inputs.distinct_sizes
-    sizes = draw(f, entry.where, config, rng)
+    sizes = sizes or draw(f, entry.where, config, rng)
     arrays = inputs.fill(f, sizes, config, rng, entry.samplers, absent)
     reference = _twin(entry.name) if twin else None
     return pair(f, f_backward, arrays, config, reference, axes=sizes)

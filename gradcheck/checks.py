@@ -5,6 +5,8 @@ bound that rounding jitter gives; and along random directions with certified dif
 forward. Nothing is tuned: both bounds are measured on the code at hand.
 """
 
+import contextlib
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,7 +79,10 @@ def check_subject(subject: Subject, seed: int = 0, twin: bool = True) -> Report:
         subject = replace(subject, twin=None)
     try:
         with np.errstate(all="ignore"):
-            report = _examine(subject, seed)
+            first = subject.run()
+            # what the code prints is worth reading once, not at every step of every difference
+            with contextlib.redirect_stdout(io.StringIO()):
+                report = _examine(subject, first, seed)
     except ContractError as error:
         line = _line_of(subject.backward)
         finding = Finding(error.kind, str(error), None, subject.file, line, subject.case())
@@ -116,9 +121,8 @@ def _where(subject: Subject) -> str:
     return "the backward"
 
 
-def _examine(subject: Subject, seed: int) -> Report:
+def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
     rng = np.random.default_rng(seed)
-    ran = subject.run()
     dy = tuple(cotangent(v, rng) for v in ran.y)
     grads = subject.gradients(dy, ran)
     findings = contract.shapes(subject, grads)

@@ -103,14 +103,20 @@ def line(
 
 
 def entries(subject: Subject, i: int, dy: tuple, most: int = 400) -> Array | None:
-    """The numeric gradient of argument i, entry by entry; None for more than `most` entries."""
+    """The numeric gradient of argument i, entry by entry, to about 1e-9; None for more than `most`.
+
+    This describes a gradient that is already known to be wrong, so two steps and no certificate
+    will do: G = (4 D(h/2) - D(h)) / 3 with central differences D.
+    """
     x = subject.arrays[i]
     if x.size > most:
         return None
+    h = 2.0**-9 * (2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0)))
     G = np.empty(x.shape)
     for at in np.ndindex(x.shape):
         d = np.zeros(x.shape)
-        d[at] = 2.0 ** math.floor(math.log2(abs(x[at]) or 1.0))
-        phi, fingerprint, floor = line(subject, i, d, dy)
-        G[at] = numeric.directional(phi, fingerprint, floor).value / d[at]
+        d[at] = 1.0
+        phi, _, _ = line(subject, i, d, dy)
+        wide, narrow = ((phi(t) - phi(-t)) / (2 * t) for t in (h, h / 2))
+        G[at] = (4 * narrow - wide) / 3
     return G

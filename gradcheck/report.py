@@ -128,6 +128,10 @@ def merge(reports: list[Report]) -> Report:
         for name, a in r.arguments.items():
             arguments[name] = _worse(arguments[name], a) if name in arguments else a
     values = [r.value for r in reports if r.value]
+    # one finding of each kind and argument, from the first case that shows it
+    findings: dict[tuple, Finding] = {}
+    for f in (f for r in (shown, *reports) for f in r.findings):
+        findings.setdefault((f.kind, f.argument), f)
     value = max(values, key=lambda v: (ORDER.index(v.verdict), v.error or 0)) if values else None
     return replace(
         shown,
@@ -135,7 +139,7 @@ def merge(reports: list[Report]) -> Report:
         cases=len(reports),
         value=value,
         arguments=arguments,
-        findings=tuple(f for r in reports for f in r.findings),
+        findings=tuple(findings.values()),
     )
 
 

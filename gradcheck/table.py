@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.report import Argument, Report, describe
+from gradcheck.report import Argument, Finding, Report, describe
 
 MARK = {
     "pass": ("✓ pass", "green"),
@@ -68,13 +68,9 @@ def _explain(console: Console, r: Report) -> None:
     word, style = MARK[r.verdict]
     console.print()
     console.print(Text(f"{r.name}: {word[2:]}", style=style))
-    messages = dict.fromkeys(f.message for f in r.findings) or {r.message: None}
-    for message in list(messages)[:4]:
-        places = [f for f in r.findings if f.message == message]
-        where = f" ({places[0].file}:{places[0].line})" if places and places[0].line else ""
-        console.print(Text(f"  {message}{where}"), soft_wrap=True)
-    if len(messages) > 4:
-        console.print(f"  and {len(messages) - 4} more")
+    for f in r.findings or (Finding("unresolved", r.message),):
+        where = f" ({f.file}:{f.line})" if f.line else ""
+        console.print(Text(f"  {f.message}{where}"), soft_wrap=True)
     if r.case:
         console.print(Text(f"  at {describe(r.case)}", style="dim"), soft_wrap=True)
 
