@@ -90,8 +90,9 @@ def _load(file: Path) -> ModuleType:
     except SyntaxError as error:
         raise TargetError(f"{file}:{error.lineno}: {error.msg}; it must compile first") from None
     except (Exception, SystemExit) as error:
+        words = next(iter(str(error).splitlines()), "")
         raise TargetError(
-            f"{file}: importing it raised {type(error).__name__}: {str(error).splitlines()[:1]}; "
+            f"{file}: importing it raised {type(error).__name__}: {words}; "
             "put what runs behind if __name__ == '__main__'"
         ) from None
     finally:

@@ -272,6 +272,8 @@ class _Rewrite(ast.NodeTransformer):
 
     def visit_Return(self, node: ast.Return) -> ast.AST:
         code = ast.unparse(node)
+        if isinstance(node.value, ast.Tuple):  # without the parentheses that unparse adds
+            code = "return " + ", ".join(map(ast.unparse, node.value.elts))
         self.generic_visit(node)
         if node.value is not None:
             node.value = self.hook("assign", node, node.value, target="return", code=code)

@@ -1,5 +1,6 @@
 """Step through a forward and its hand backward: every assignment, with its shape and statistics."""
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from gradcheck import autodiff
 from gradcheck.checks import check_subject, cotangent
 from gradcheck.discovery import Check
 from gradcheck.instrument import Hook, Site, watching
+from gradcheck.report import Report
 from gradcheck.subjects import Subject
 from gradcheck.table import MARK
 
@@ -79,17 +80,18 @@ def print_steps(check: Check, seed: int) -> int:
     dy = tuple(cotangent(v, rng) for v in ran.y)
     forward, backward = record(subject, dy)
 
-    console = Console(highlight=False, markup=False)
-    config = ", ".join(f"{k}={v}" for k, v in subject.config.items())
-    sizes = ", ".join(f"{k}={v}" for k, v in subject.axes.items())
-    console.print(f"{check.name}  {'  '.join(filter(None, (sizes, config)))}  seed {seed}")
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     names = axis_names(subject.axes)
-    given = [(n, a) for n, a in zip(subject.names, subject.arrays, strict=True) if a is not None]
-    _print_values(console, "given", given, names)
-    _print_lines(console, "forward", forward, names)
-    outputs = ["dy"] if ran.single else [f"dy[{k}]" for k in range(len(dy))]
-    _print_values(console, "upstream", list(zip(outputs, dy, strict=True)), names)
-    _print_lines(console, "backward", backward, names)
+    words = [f"{k}={v}" for k, v in (*subject.axes.items(), *subject.config.items())]
+    console.print(Text(f"{check.name}  {', '.join(words)}  seed {seed}", style="bold"))
+    _heading(console, "given")
+    for name, value in zip(subject.names, subject.arrays, strict=True):
+        _print_value(console, 2, name, value, names)
+    _print_steps(console, "forward", forward, names)
+    _heading(console, "upstream")
+    for k, v in enumerate(dy):
+        _print_value(console, 2, "dy" if ran.single else f"dy[{k}]", v, names)
+    _print_steps(console, "backward", backward, names)
     _print_verdicts(console, report)
     return {"fail": 1, "unresolved": 2}.get(report.verdict, 0)
 
@@ -101,97 +103,87 @@ def axis_names(sizes: dict[str, Any]) -> dict[int, str]:
     '4*H'
     """
     flat = [
-        (n, s) for n, size in sizes.items() for s in (size if isinstance(size, tuple) else (size,))
+        (name, s)
+        for name, size in sizes.items()
+        for s in (size if isinstance(size, tuple) else (size,))
     ]
-    names = {4 * s: f"4*{n}" for n, s in flat}
-    names |= {s: n for n, s in flat}
+    names = {4 * s: f"4*{n}" for n, s in flat} | {s: n for n, s in flat}
     taken = [s for _, s in flat]
     return {s: n for s, n in names.items() if taken.count(s) < 2}
 
 
-def _print_values(console: Console, title: str, values: list, names: dict[int, str]) -> None:
+def _heading(console: Console, title: str) -> None:
     console.print(Text(f"\n{title}", style="bold"))
-    table = _grid()
-    for name, value in values:
-        table.add_row("", name, *_figures(value, names))
-    console.print(table)
 
 
-def _print_lines(console: Console, title: str, steps: list[Step], names: dict[int, str]) -> None:
-    console.print(Text(f"\n{title}", style="bold"), end="")
-    table, previous, file = _grid(), "", ""
+def _print_steps(console: Console, title: str, steps: list[Step], names: dict[int, str]) -> None:
+    _heading(console, title)
+    place: tuple[str, str, int] = ("", "", 0)
     for step in steps:
-        site = step.site
-        if site.file != file:
-            file = site.file
-            table.add_row("", Text(_short(file), style="dim"), "", "", "", "", "")
-        if site.function != previous:
-            previous = site.function
-            table.add_row("", Text("  " * step.depth + previous, style="cyan"), "", "", "", "", "")
-        code = Text("  " * step.depth + "  " + site.code)
-        parts = _parts(step)
-        first = parts[0] if len(parts) == 1 else None
-        table.add_row(str(site.line), code, *_figures(first, names) if first is not None else ())
-        if first is None:
-            for name, value in parts:
-                label = Text("  " * step.depth + f"    {name}", style="dim")
-                table.add_row("", label, *_figures(value, names))
-    console.print()
-    console.print(table)
+        site, indent = step.site, 2 * step.depth
+        if place != (site.file, site.function, step.depth):
+            place = (site.file, site.function, step.depth)
+            where = Path(*Path(site.file).parts[-3:])
+            console.print(Text(f"  {'':{indent}}{site.function}  {where}", style="cyan"))
+        console.print(f"{site.line:>5}  {'':{indent}}{' '.join(site.code.split())}")
+        for name, value in _parts(step):
+            _print_value(console, 11 + indent, name, value, names)
 
 
-def _parts(step: Step) -> list:
-    """What a step assigned: one value, or the named arrays of a tuple."""
-    if not isinstance(step.value, tuple):
-        return [step.value]
-    targets = step.site.target.strip("()").split(", ")
-    if step.site.target == "return" or len(targets) != len(step.value):
-        return [(f"[{k}]", v) for k, v in enumerate(step.value) if isinstance(v, np.ndarray)]
-    return [(n, v) for n, v in zip(targets, step.value, strict=True)]
+def _parts(step: Step) -> list[tuple[str, Any]]:
+    """The arrays and numbers that a step made, by name; what it only passes on is left out."""
+    node = ast.parse(step.site.code).body[0]
+    if isinstance(node, ast.Return):
+        made = node.value
+    elif isinstance(node, ast.Assign):
+        made = node.targets[0]
+    else:
+        assert isinstance(node, (ast.AugAssign, ast.AnnAssign))
+        made = node.target
+    assert made is not None
+    parts = [(made, step.value)]
+    several = isinstance(step.value, (tuple, list))
+    if several and isinstance(made, (ast.Tuple, ast.List)) and len(made.elts) == len(step.value):
+        parts = list(zip(made.elts, step.value, strict=True))
+    if isinstance(node, ast.Return):
+        parts = [(e, v) for e, v in parts if not isinstance(e, (ast.Name, ast.Tuple))]
+    return [
+        (ast.unparse(e), v)
+        for e, v in parts
+        if isinstance(v, (np.ndarray, np.generic, int, float)) and not isinstance(v, str)
+    ]
 
 
-def _grid() -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", style="dim", no_wrap=True)
-    table.add_column(overflow="fold", min_width=28)
-    for justify in ("left", "right", "right", "right", "right"):
-        table.add_column(justify=justify, no_wrap=True)
-    return table
+def _print_value(console: Console, indent: int, name: str, value: Any, names: dict) -> None:
+    """One line: name, shape with axis names, mean, standard deviation, least and greatest."""
+    if not isinstance(value, (np.ndarray, np.floating)):
+        console.print(Text(f"{'':{indent}}{name:<9} {value!r}", style="dim"))
+        return
+    a = np.asarray(value)
+    shape = " ".join(f"{names[n]}={n}" if n in names else str(n) for n in a.shape)
+    line = f"{'':{indent}}{name:<9} {f'({shape})':<17} "
+    if a.dtype.kind != "f":
+        line += f"{a.dtype}, {a.min()} .. {a.max()}"
+    elif not np.isfinite(a).all():
+        line += f"{np.count_nonzero(~np.isfinite(a))} of {a.size} entries are not finite"
+    elif a.ndim == 0:
+        line += f"{a:.4g}"
+    else:
+        line += f"mean {a.mean():<8.3g} std {a.std():<7.3g} {a.min():.3g} .. {a.max():.3g}"
+    console.print(Text(line, style="dim"))
 
 
-def _figures(value: Any, names: dict[int, str]) -> tuple[str, ...]:
-    """Shape with axis names, then mean, standard deviation, least and greatest."""
-    if isinstance(value, (np.ndarray, np.floating)) and np.size(value):
-        shape = " ".join(f"{names[n]}={n}" if n in names else str(n) for n in np.shape(value))
-        a = np.asarray(value)
-        if a.dtype.kind == "f":
-            with np.errstate(all="ignore"):
-                figures = (a.mean(), a.std(), a.min(), a.max())
-            mean, std, low, high = (f"{x:.3g}" for x in figures)
-            bad = int(np.count_nonzero(~np.isfinite(a)))
-            note = f"{bad} not finite" if bad else f"{low} .. {high}"
-            return f"({shape})", f"mean {mean}", f"std {std}", note
-        return f"({shape})", a.dtype.name, "", f"{a.min()} .. {a.max()}"
-    if isinstance(value, (list, tuple, dict)):
-        return f"{type(value).__name__} of {len(value)}", "", "", ""
-    words = repr(value)
-    return words if len(words) < 24 else type(value).__name__, "", "", ""
-
-
-def _print_verdicts(console: Console, report: Any) -> None:
-    console.print(Text("\nreturned", style="bold"))
-    table = Table.grid(padding=(0, 2, 0, 0))
+def _print_verdicts(console: Console, report: Report) -> None:
+    _heading(console, "returned")
     for a in report.arguments.values():
         word, style = MARK[a.verdict]
-        exact = "" if a.autodiff is None else f"hand vs jax.grad {a.autodiff:.0e}"
-        numeric = "" if a.numeric is None else f"hand vs differences {a.numeric:.0e}"
-        seen = "" if a.resolution is None else f"would have seen {a.resolution:.0e}"
-        table.add_row(f"  d{a.name}", exact, numeric, seen, Text(word, style=style))
-    console.print(table)
+        figures = [
+            f"hand vs jax.grad {a.autodiff:.0e}" if a.autodiff is not None else "",
+            f"hand vs differences {a.numeric:.0e}" if a.numeric is not None else "",
+            f"would have seen {a.resolution:.0e}" if a.resolution is not None else "",
+        ]
+        line = Text(f"  d{a.name:<8} ")
+        line.append(f"{word:<8}", style=style).append("  " + "  ".join(filter(None, figures)))
+        console.print(line)
     for finding in report.findings:
-        console.print(Text(f"  {finding.message}", style="red"), soft_wrap=True)
-
-
-def _short(file: str) -> str:
-    parts = Path(file).parts
-    return str(Path(*parts[-3:]))
+        console.print(Text(f"  {finding.message}", style="red"))
