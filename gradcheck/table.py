@@ -1,10 +1,12 @@
 """The table of verdicts, for people."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.report import Argument, Finding, Report, describe
+from gradcheck.report import Argument, Report, describe
 
 MARK = {
     "pass": ("✓ pass", "green"),
@@ -68,11 +70,19 @@ def _explain(console: Console, r: Report) -> None:
     word, style = MARK[r.verdict]
     console.print()
     console.print(Text(f"{r.name}: {word[2:]}", style=style))
-    for f in r.findings or (Finding("unresolved", r.message),):
-        where = f" ({f.file}:{f.line})" if f.line else ""
+    if not r.findings:
+        console.print(Text(f"  {r.message}"), soft_wrap=True)
+    for f in r.findings:
+        where = f" ({_near(f.file)}:{f.line})" if f.line and f.file else ""
         console.print(Text(f"  {f.message}{where}"), soft_wrap=True)
     if r.case:
         console.print(Text(f"  at {describe(r.case)}", style="dim"), soft_wrap=True)
+
+
+def _near(file: str) -> str:
+    """A path as one would type it here."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
 
 
 def _summary(
