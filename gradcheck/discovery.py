@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck import catalogue, inputs
+from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject, pair
 
 
@@ -33,7 +34,7 @@ class Check:
 def shipped(name: str) -> Check:
     """The check of a shipped op, layer or model."""
     entry = catalogue.find(name)
-    return Check(name, lambda seed, twin: catalogue.subjects(entry, seed, twin))
+    return Check(name, lambda seed, twin: subjects(entry, seed, twin))
 
 
 def resolve(target: str) -> list[Check]:
@@ -125,9 +126,9 @@ def _pairs(module: ModuleType, source: str) -> list[Check]:
 def _subjects(
     module: ModuleType, stem: str, f: Callable, f_backward: Callable
 ) -> Callable[[int, bool], Iterator[Subject]]:
-    def subjects(seed: int, twin: bool) -> Iterator[Subject]:
-        cases = getattr(module, "CASES", None)
-        makers = cases.get(stem) if isinstance(cases, dict) else None
+    def cases(seed: int, twin: bool) -> Iterator[Subject]:
+        table = getattr(module, "CASES", None)
+        makers = table.get(stem) if isinstance(table, dict) else None
         if makers is None:
             for k in range(3):
                 rng = np.random.default_rng([seed, k])
@@ -139,7 +140,7 @@ def _subjects(
             arrays, config = _arguments(f, stem, maker(np.random.default_rng([seed, k])))
             yield pair(f, f_backward, arrays, config, name=stem)
 
-    return subjects
+    return cases
 
 
 def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any]]:

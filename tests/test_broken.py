@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnn
-from gradcheck import catalogue
+from gradcheck import catalogue, shipped
 from gradcheck.checks import check_subject
 from gradcheck.main import main
 
@@ -79,7 +79,7 @@ MUTANTS = [
 @pytest.mark.parametrize(("name", "mutant"), MUTANTS)
 def test_a_changed_sign_fails(name, mutant):
     entry = catalogue.find(name)
-    subject = next(catalogue.subjects(entry, seed=0, twin=False))
+    subject = next(shipped.subjects(entry, seed=0, twin=False))
     report = check_subject(replace(subject, backward=mutant))
     assert report.verdict == "fail"
     assert report.findings
@@ -96,7 +96,7 @@ def test_a_negated_gradient_is_named(name, monkeypatch, capsys):
     module = inspect.getmodule(getattr(scratchnn, name))
     right = getattr(scratchnn, f"{name}_backward")
     entry = catalogue.find(name)
-    subject = next(catalogue.subjects(entry, seed=0, twin=False))
+    subject = next(shipped.subjects(entry, seed=0, twin=False))
     for position in subject.floats:
 
         def wrong(dy, cache, position=position):
@@ -115,7 +115,7 @@ def test_a_negated_gradient_is_named(name, monkeypatch, capsys):
 
 
 def test_a_wrong_twin_is_not_blamed_on_the_hand_backward():
-    subject = next(catalogue.subjects(catalogue.find("tanh"), seed=0, twin=True))
+    subject = next(shipped.subjects(catalogue.find("tanh"), seed=0, twin=True))
 
     def twin(x):
         import jax
@@ -128,7 +128,7 @@ def test_a_wrong_twin_is_not_blamed_on_the_hand_backward():
 
 
 def test_a_differing_forward_is_reported():
-    subject = next(catalogue.subjects(catalogue.find("tanh"), seed=0, twin=True))
+    subject = next(shipped.subjects(catalogue.find("tanh"), seed=0, twin=True))
     report = check_subject(replace(subject, twin=lambda x: 2 * x))
     assert report.findings[0].kind == "forward-differs"
     assert report.value is not None and report.value.verdict == "fail"

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import scratchnn
-from gradcheck import catalogue, inputs
+from gradcheck import catalogue, inputs, shipped
 from gradcheck.checks import check_subject, cotangent
 from gradcheck.subjects import is_float, pair
 
@@ -57,11 +57,11 @@ def test_gradients_against_differences(op, data):
 @settings(max_examples=12, deadline=None)
 @given(k=st.integers(0, 5), seed=SEEDS)
 def test_laws_against_autodiff(op, k, seed):
-    configs = list(catalogue.configurations(op))
+    configs = list(shipped.configurations(op))
     config = configs[k % len(configs)]
     f = getattr(scratchnn, op.name)
     sizes = inputs.free_sizes(f, op.where, config, np.random.default_rng(k))
-    subject = catalogue.op_subject(op, config, [seed], sizes=sizes)
+    subject = shipped.op_subject(op, config, [seed], sizes=sizes)
     report = check_subject(subject, seed)
     assert report.verdict == "pass", str(report)
 
