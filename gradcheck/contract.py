@@ -6,12 +6,13 @@ nothing it was given, and is linear in dy.
 
 import pickle
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from gradcheck.report import Finding
-from gradcheck.subjects import Forward, Subject, copied
+from gradcheck.subjects import Forward, Subject, copied, is_float
 
 
 def shapes(subject: Subject, grads: tuple) -> list[Finding]:
@@ -61,19 +62,27 @@ def purity(subject: Subject, dy: tuple) -> list[Finding]:
         return findings
     kept = _frozen(cache)
     subject.backward(given[0] if single else given, cache)
-    if any(_differ(a, b) for a, b in zip(dy, given, strict=True)):
+    if _any_differ(dy, given):
         found("mutates", "the backward writes into dy, which belongs to its caller", "dy")
     compare_inputs("backward")
     changed = kept is not None and kept != _frozen(cache)
     ran = subject.run()
-    first, again = copied(subject.gradients(dy, ran)), subject.gradients(dy, ran)
-    if any(_differ(a, b) for a, b in zip(first, again, strict=True)):
+    first, again = copied(subject.gradients(dy, ran)), _again(subject, dy, ran)
+    if isinstance(again, Exception) or _any_differ(first, again):
         why = ", as it changes its cache" if changed else ""
-        found("not-repeatable", f"the backward gives another result when called twice{why}")
+        how = f"raises {again!r}" if isinstance(again, Exception) else "gives another result"
+        found("not-repeatable", f"the backward {how} when called twice{why}")
     elif changed and not findings:
         found("mutates", "the backward writes into its cache")
+    else:
+        with suppress(Exception):  # a point next to this one may be outside the domain
+            subject.run(_nearby(subject))
+        again = _again(subject, dy, ran)
+        if isinstance(again, Exception) or _any_differ(first, again):
+            message = "the backward depends on the last forward, not on its cache alone"
+            found("not-repeatable", message)
     outputs = y if isinstance(y, tuple) else (y,)
-    if any(_differ(a, b) for a, b in zip(outputs, subject.run().y, strict=True)):
+    if _any_differ(outputs, subject.run().y):
         found("not-repeatable", "the forward gives another y for the same inputs; seed it")
     return findings
 
@@ -134,8 +143,26 @@ def _writing_line(subject: Subject, dy: tuple) -> int | None:
     return None
 
 
+def _again(subject: Subject, dy: tuple, ran: Forward) -> Any:
+    """The gradients once more, or what the backward raises."""
+    try:
+        return subject.gradients(dy, ran)
+    except Exception as error:  # a first call went well
+        return error
+
+
+def _nearby(subject: Subject) -> tuple:
+    """Another point: every float a little smaller."""
+    return tuple(a * 0.875 if is_float(a) else a for a in subject.arrays)
+
+
+def _any_differ(a: tuple, b: tuple) -> bool:
+    return any(_differ(x, y) for x, y in zip(a, b, strict=True))
+
+
 def _differ(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+    numbers = (np.ndarray, np.generic, float)
+    if isinstance(a, numbers) or isinstance(b, numbers):
         return not np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
     return False
 

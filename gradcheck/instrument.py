@@ -9,15 +9,19 @@ A function without source (built in, or typed at a bare prompt) simply runs unob
 """
 
 import ast
+import copy
 import dataclasses
 import linecache
 import operator
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 NAME = "__gradcheck__"
 OPERATORS = {
@@ -49,8 +53,13 @@ class Site:
 class Hook:
     """Sees every operation and returns its result; this one changes nothing."""
 
-    def call(self, site: Site, f: Callable, *args: Any, **kwargs: Any) -> Any:
+    def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         return f(*args, **kwargs)
+
+    def observes(self, f: Callable) -> bool:
+        """Whether f is a Python function whose own operations report to this hook."""
+        handle = getattr(f, "__globals__", {}).get(NAME)
+        return handle is not None and handle.hook is self
 
     def compare(self, site: Site, value: Any) -> Any:
         return value
@@ -68,7 +77,8 @@ def watching(functions: Iterable[Callable], hook: Hook) -> Iterator[None]:
     """While this lasts, the functions and all they reach in their own project report to `hook`."""
     swapped = [(f, f.__code__, new) for f in reach(functions) if (new := _rewritten(f.__code__))]
     spaces = {id(f.__globals__): f.__globals__ for f, _, _ in swapped}.values()
-    before = [(space, space.get(NAME)) for space in spaces]
+    # closures made meanwhile keep their instrumented code, so an idle hook stays behind
+    before = [(space, space.get(NAME, _Handle(Hook(), _sites))) for space in spaces]
     try:
         for space in spaces:
             space[NAME] = _Handle(hook, _sites)
@@ -78,32 +88,27 @@ def watching(functions: Iterable[Callable], hook: Hook) -> Iterator[None]:
     finally:
         for f, old, _ in swapped:
             f.__code__ = old
-        for space, value in before:
-            if value is None:
-                space.pop(NAME, None)
-            else:
-                space[NAME] = value
+        for space, handle in before:
+            space[NAME] = handle
 
 
 def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
     """The Python functions that `roots` can call, as far as they belong to the same project."""
-    roots = list(roots)
-    home = {_home(f) for f in map(_plain, roots) if f is not None}
-    found: dict[int, types.FunctionType] = {}
-    seen: set[int] = set()
     queue: list[Any] = list(roots)
+    home = {_home(f) for root in queue for f in _layers(root)}
+    found: dict[int, types.FunctionType] = {}
+    seen: dict[int, Any] = {}  # keeps what it has seen alive, so that no id comes back
     while queue:
         thing = queue.pop()
-        if id(thing) in seen:
+        if id(thing) in seen or isinstance(thing, _ATOMS):
             continue
-        seen.add(id(thing))
+        seen[id(thing)] = thing
         f = _plain(thing)
         if f is not None:
-            if home & {_home(f)}:
+            if _home(f) in home:
                 found[id(f)] = f
                 queue += _mentioned(f)
-            if getattr(thing, "__self__", None) is not None:
-                queue.append(thing.__self__)
+            queue.append(getattr(thing, "__self__", None))
         elif isinstance(thing, type):
             if _is_home(thing, home):
                 queue += [getattr(v, "__func__", v) for v in vars(thing).values()]
@@ -112,11 +117,37 @@ def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
             queue += thing
         elif isinstance(thing, dict):
             queue += thing.values()
-        elif isinstance(thing, partial):
-            queue += [thing.func, thing.args]
-        elif _is_home(type(thing), home):
-            queue += [type(thing), getattr(thing, "__dict__", {})]
+        else:
+            queue += _parts(thing).values()
+            if _is_home(type(thing), home):
+                queue += [type(thing), getattr(thing, "__dict__", {})]
     return list(found.values())
+
+
+# where wrappers keep what they wrap: wraps and caches, properties, partial, vectorize
+_WRAPPED = ("__wrapped__", "fget", "fset", "func", "args", "keywords", "pyfunc")
+_ATOMS = (types.ModuleType, types.NoneType, str, bytes, int, float, np.ndarray, np.generic)
+
+
+def _parts(thing: Any) -> dict[str, Any]:
+    """The functions inside a wrapper that is no function itself.
+
+    Those of `lru_cache` stay out: they run once only, and take no arrays.
+    """
+    wraps = callable(thing) or isinstance(thing, (property, cached_property))
+    if not wraps or hasattr(thing, "cache_info"):
+        return {}
+    return {k: v for k in _WRAPPED if (v := getattr(thing, k, None)) is not None}
+
+
+def _layers(thing: Any) -> Iterator[types.FunctionType]:
+    """The function that a root is, and those that it wraps."""
+    while thing is not None:
+        f = _plain(thing) or (_plain(type(thing).__call__) if callable(thing) else None)
+        if f is not None:
+            yield f
+        parts = _parts(thing)
+        thing = parts.get("__wrapped__", parts.get("func", parts.get("pyfunc")))
 
 
 def _plain(thing: Any) -> types.FunctionType | None:
@@ -133,7 +164,9 @@ def _home(f: types.FunctionType) -> tuple[str, str]:
 
 def _is_home(cls: type, home: set[tuple[str, str]]) -> bool:
     return (cls.__module__.split(".")[0], "") in home or any(
-        isinstance(v, types.FunctionType) and _home(v) in home for v in vars(cls).values()
+        isinstance(v, types.FunctionType) and _home(v) in home
+        for c in cls.__mro__[:-1]
+        for v in vars(c).values()
     )
 
 
@@ -146,15 +179,19 @@ def _mentioned(f: types.FunctionType) -> list[Any]:
         names.update(code.co_names)
         codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
     things = [f.__globals__[n] for n in names if n in f.__globals__]
+    package = f.__globals__.get("__package__") or ""
     modules = [m for m in things if isinstance(m, types.ModuleType)]
-    things += [vars(m)[n] for m in modules for n in names if n in vars(m)]
+    # imported inside the function
+    modules += [m for n in names for p in (n, f"{package}.{n}") if (m := sys.modules.get(p))]
+    for m in modules:  # grows: a.b.f goes through a, then b
+        things += (inside := [vars(m)[n] for n in names if n in vars(m)])
+        modules += [i for i in inside if isinstance(i, types.ModuleType) and i not in modules]
     for cell in f.__closure__ or ():
         try:
             things.append(cell.cell_contents)
         except ValueError:  # a cell that is not filled yet
             continue
-    wrapped = getattr(f, "__wrapped__", None)
-    return [t for t in [*things, wrapped] if not isinstance(t, (types.ModuleType, str, int, float))]
+    return [*things, getattr(f, "__wrapped__", None)]
 
 
 _sites: list[Site] = []
@@ -168,7 +205,7 @@ class _Handle:
     sites: list[Site]
     operators = OPERATORS
 
-    def call(self, site, f, *args, **kwargs):
+    def call(self, site, f, /, *args, **kwargs):
         return self.hook.call(self.sites[site], f, *args, **kwargs)
 
     def compare(self, site, value):
@@ -183,25 +220,47 @@ class _Handle:
 
 def _rewritten(code: types.CodeType) -> types.CodeType | None:
     """The instrumented twin of a code object, or None where its source is not to be had."""
-    lines = tuple(linecache.getlines(code.co_filename))
-    same = _codes(code.co_filename, lines).get((code.co_name, code.co_firstlineno), [])
-    same = [c for c in same if c.co_freevars == code.co_freevars]
+    linecache.checkcache(code.co_filename)
+    pairs = _codes(code.co_filename, tuple(linecache.getlines(code.co_filename)))
+    same = [
+        new
+        for plain, new in pairs.get((code.co_name, code.co_firstlineno), [])
+        if new.co_freevars == code.co_freevars and (code in (plain, new) or _asserts(code))
+    ]
     return same[0] if len(same) == 1 else None
 
 
+def _asserts(code: types.CodeType) -> bool:
+    """Whether pytest has rewritten the assertions, so that the code is not that of the file."""
+    return any(name.startswith("@py") for name in code.co_names + code.co_varnames)
+
+
 @lru_cache(maxsize=256)
-def _codes(file: str, lines: tuple[str, ...]) -> dict[tuple[str, int], list[types.CodeType]]:
+def _codes(
+    file: str, lines: tuple[str, ...]
+) -> dict[tuple[str, int], list[tuple[types.CodeType, types.CodeType]]]:
+    """(plain, instrumented) code objects by name and first line; in order where several agree."""
     try:
         tree = ast.parse("".join(lines))
+        plain = _by_place(compile(tree, file, "exec", dont_inherit=True))
     except (SyntaxError, ValueError):
         return {}
     tree = ast.fix_missing_locations(_Rewrite(file).visit(tree))
+    new = _by_place(compile(tree, file, "exec", dont_inherit=True))
+    return {
+        k: list(zip(plain[k], new[k], strict=True))
+        for k in plain
+        if len(plain[k]) == len(new.get(k, ()))
+    }
+
+
+def _by_place(code: types.CodeType) -> dict[tuple[str, int], list[types.CodeType]]:
     found: dict[tuple[str, int], list[types.CodeType]] = {}
-    codes = [compile(tree, file, "exec", dont_inherit=True)]
-    while codes:
-        code = codes.pop()
-        found.setdefault((code.co_name, code.co_firstlineno), []).append(code)
-        codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    found.setdefault((code.co_name, code.co_firstlineno), []).append(code)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            for place, codes in _by_place(inner).items():
+                found.setdefault(place, []).extend(codes)
     return found
 
 
@@ -262,13 +321,44 @@ class _Rewrite(ast.NodeTransformer):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         target, code = ast.unparse(node.target), ast.unparse(node)
-        store, load = node.target, ast.parse(target, mode="eval").body
-        pure = not any(isinstance(n, (ast.Call, ast.NamedExpr, ast.Await)) for n in ast.walk(load))
         self.generic_visit(node)
-        if not pure:
-            return node
+        again = self.once(node)
+        load = copy.deepcopy(again)
+        load.ctx = ast.Load()
         value = self.hook("augment", node, load, target=target, code=code)
-        return [node, ast.copy_location(ast.Assign([store], value), node)]
+        return [node, ast.copy_location(ast.Assign([again], value), node)]
+
+    def once(self, node: ast.AugAssign) -> Any:
+        """The target to be used again; what it computes is kept, as ``x[i := f()] += 1``."""
+        kept = 0
+
+        def keep(part: Any) -> Any:
+            """(what to evaluate the first time, what to evaluate again)."""
+            nonlocal kept
+            if part is None or isinstance(part, (ast.Name, ast.Constant)):
+                return part, part
+            if isinstance(part, ast.Tuple):
+                pairs = [keep(p) for p in part.elts]
+                return tuple(ast.Tuple([p[k] for p in pairs], ast.Load()) for k in (0, 1))
+            if isinstance(part, ast.Slice):
+                pairs = [keep(p) for p in (part.lower, part.upper, part.step)]
+                return tuple(ast.Slice(*(p[k] for p in pairs)) for k in (0, 1))
+            if isinstance(part, ast.Starred):
+                first, then = keep(part.value)
+                return ast.Starred(first, ast.Load()), ast.Starred(then, ast.Load())
+            kept += 1
+            name = f"{NAME[:-2]}{kept}__"
+            return ast.NamedExpr(ast.Name(name, ast.Store()), part), ast.Name(name, ast.Load())
+
+        target = node.target
+        if isinstance(target, ast.Attribute):
+            target.value, value = keep(target.value)
+            return ast.Attribute(value, target.attr, ast.Store())
+        if isinstance(target, ast.Subscript):
+            target.value, value = keep(target.value)
+            target.slice, index = keep(target.slice)
+            return ast.Subscript(value, index, ast.Store())
+        return ast.Name(target.id, ast.Store())
 
     def visit_Return(self, node: ast.Return) -> ast.AST:
         code = ast.unparse(node)

@@ -97,17 +97,27 @@ def _extrapolate(
 
 
 def _noise(phi: Callable[[float], float], top: int) -> float:
-    """Three standard deviations of the noise of phi, from steps far too short to see its shape."""
-    step = 2.0 ** (top - 23)
-    return 3 * _sigma([phi(k * step) for k in range(-3, 4)])
+    """Three standard deviations of the noise of phi, from steps far too short to see its shape.
+
+    Twice: short steps may stand still where phi is computed in steps, in float32 say.
+    """
+    short, long = 2.0 ** max(top - 23, -44), 2.0 ** max(top - 14, -44)  # shorter are lost in x
+    return 3 * max(
+        _sigma([phi(k * step) for k in range(-3, 4)], least)
+        for step, least in ((short, 3), (long, 4))
+    )
 
 
-def _sigma(values: list[float]) -> float:
-    """Standard deviation of the noise in equally spaced values of a smooth function."""
+def _sigma(values: list[float], least: int) -> float:
+    """Standard deviation of the noise in equally spaced values of a smooth function.
+
+    From their differences of order `least` to 5, in which its shape no longer shows.
+    """
     sigma, table = 0.0, np.array(values)
     for k in range(1, 6):
-        table = np.diff(table)
-        if k >= 3:
+        with np.errstate(invalid="ignore"):  # phi need not be finite
+            table = np.diff(table)
+        if k >= least:
             scale = math.factorial(k) ** 2 / math.factorial(2 * k)
             sigma = max(sigma, math.sqrt(scale * float(np.mean(table**2))))
     return sigma

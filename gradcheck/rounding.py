@@ -8,7 +8,9 @@ by a few times that spread; no tolerance has to be chosen.
 Source of the idea: stochastic arithmetic, Vignes (1993), doi:10.1016/0378-4754(93)90003-D.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,9 @@ _EXACT_WORDS = """
     full_like eye identity diag diagonal tril triu arange asarray array ascontiguousarray
     asanyarray astype view sliding_window_view as_strided choose select compress extract copyto
     delete insert append resize atleast_1d atleast_2d atleast_3d meshgrid rint floor ceil trunc
-    round around copysign real conj conjugate neg pos getitem item tolist float int normal uniform
-    random rand randn standard_normal permutation ldexp frexp nan_to_num ptp partition
+    round around fix floordiv floor_divide heaviside copysign real conj conjugate neg pos getitem
+    item tolist float int normal uniform random rand randn standard_normal permutation
+    ldexp frexp nan_to_num ptp partition
 """
 # the terms of these are rounded as they are added
 _SUM_WORDS = """
@@ -37,77 +40,101 @@ _SUM_WORDS = """
     trace norm convolve correlate reduce reduceat accumulate nansum nanmean logsumexp at
 """
 EXACT, SUMS = set(_EXACT_WORDS.split()), set(_SUM_WORDS.split())
+# whole numbers, whatever their dtype
+_STEP_WORDS = "floor ceil rint round around trunc fix int floordiv floor_divide sign heaviside"
+STEPS = set(_STEP_WORDS.split())
 
 
 class Jitter(Hook):
-    """Multiplies what rounds by 1 + u xi; integer and boolean results are those of a first run."""
+    """Multiplies what rounds by 1 + u xi; what is discrete stays as it was in a first run."""
 
-    def __init__(self, rng: np.random.Generator, decisions: "Decisions"):
+    def __init__(self, rng: np.random.Generator, decisions: "Decisions", unit: float = UNIT):
         self.rng = rng
-        self.decisions = decisions
-        self.count = 0
+        self.unit = unit
+        self.first = {site: iter(values) for site, values in decisions.values.items()}
 
-    def call(self, site: Site, f: Callable, *args: Any, **kwargs: Any) -> Any:
+    def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         name = getattr(f, "__name__", "")
-        if hasattr(f, "__code__") or name in EXACT:
-            return self.replay(f(*args, **kwargs))
+        owner = getattr(f, "__self__", None)
+        of_ufunc = owner.__name__ if isinstance(owner, np.ufunc) else ""  # maximum.reduce
+        if self.observes(f) or name in EXACT or of_ufunc in EXACT or _hands_on(name, owner):
+            return self.replay(site, f(*args, **kwargs), name)
         if name in SUMS:
-            args = tuple(args[:1] if name == "at" else ()) + tuple(
-                map(self.shaken, args[1:] if name == "at" else args)
-            )
-            owner = getattr(f, "__self__", None)
+            first = 1 if name == "at" else 0  # written to, not read
+            args = (*args[:first], *map(self.shaken, args[first:]))
             if isinstance(owner, np.ndarray):
                 f = getattr(self.shaken(owner), name)
         value = f(*args, **kwargs)
         out = args[0] if name == "at" else kwargs.get("out")
         if out is not None:
             self.augment(site, out[0] if isinstance(out, tuple) else out)
-            return value
-        if isinstance(value, np.ndarray) and value.base is not None and value.size:
-            return self.replay(value)  # a view: nothing was computed
-        return self.replay(self.shaken(value))
+        elif not _is_part(value, (owner, *args)):
+            value = self.shaken(value)
+        return self.replay(site, value, name)
 
     def compare(self, site: Site, value: Any) -> Any:
-        return self.replay(value)
+        return self.replay(site, value)
 
     def augment(self, site: Site, value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind == "f":
-            value *= 1 + UNIT * self.rng.uniform(-1, 1, value.shape)  # in place, as += was
+            value *= self.factor(value.shape)  # in place, as += was
             return value
         return self.shaken(value)
 
+    def factor(self, shape: tuple[int, ...]) -> Any:
+        return 1 + self.unit * self.rng.uniform(-1, 1, shape)
+
     def shaken(self, value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            return value * (1 + UNIT * self.rng.uniform(-1, 1, value.shape))
+            return np.multiply(value, self.factor(value.shape), out=np.empty_like(value))
         # integral scalars are sizes and counts, and exact
-        if isinstance(value, np.float64) and np.isfinite(value) and value != int(value):
-            return value * (1 + UNIT * self.rng.uniform(-1, 1))
+        if isinstance(value, float) and np.isfinite(value) and value != int(value):
+            return type(value)(value * self.factor(()))
         return value
 
-    def replay(self, value: Any) -> Any:
-        if not is_decision(value):
+    def replay(self, site: Site, value: Any, name: str = "") -> Any:
+        if not is_decision(value) and name not in STEPS:
             return value
-        first = self.decisions.values
-        self.count += 1
-        if self.count <= len(first) and np.shape(first[self.count - 1]) == np.shape(value):
-            known = first[self.count - 1]
-            return known.copy() if isinstance(known, np.ndarray) else known
+        known = next(self.first.get(site, iter(())), value)
+        if type(known) is not type(value) or np.shape(known) != np.shape(value):
+            return value
+        if not isinstance(value, np.ndarray):
+            return known
+        if value.flags.writeable and value.dtype == known.dtype:
+            value[...] = known  # in place, as others may hold it
         return value
 
 
 class Decisions(Hook):
-    """Records every integer or boolean result, in order."""
+    """Records every discrete result, in order, site by site."""
 
     def __init__(self):
-        self.values: list[Any] = []
+        self.values: defaultdict[Site, list[Any]] = defaultdict(list)
 
-    def call(self, site: Site, f: Callable, *args: Any, **kwargs: Any) -> Any:
-        return self.compare(site, f(*args, **kwargs))
+    def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        return self.record(site, f(*args, **kwargs), getattr(f, "__name__", ""))
 
     def compare(self, site: Site, value: Any) -> Any:
-        if is_decision(value):
-            self.values.append(value.copy() if isinstance(value, np.ndarray) else value)
+        return self.record(site, value)
+
+    def record(self, site: Site, value: Any, name: str = "") -> Any:
+        if is_decision(value) or name in STEPS:
+            self.values[site].append(value.copy() if isinstance(value, np.ndarray) else value)
         return value
+
+
+def _hands_on(name: str, owner: Any) -> bool:
+    """Whether a call computes nothing: `next`, `getattr`, methods of a list, a dict and so on."""
+    if isinstance(owner, ModuleType):
+        return owner.__name__ == "builtins" and name not in ("sum", "pow", "divmod")
+    return type(owner).__module__ in ("builtins", "collections") and owner is not None
+
+
+def _is_part(value: Any, operands: tuple) -> bool:
+    """Whether an array is one of the operands or a view of one: nothing was computed."""
+    return isinstance(value, np.ndarray) and any(
+        isinstance(a, np.ndarray) and np.may_share_memory(a, value) for a in operands
+    )
 
 
 def is_decision(value: Any) -> bool:
@@ -117,13 +144,16 @@ def is_decision(value: Any) -> bool:
     )
 
 
-def spread(run: Callable[[], list[Array]], functions: list[Callable], seed: int) -> list[Array]:
+def spread(
+    run: Callable[[], list[Array]], functions: list[Callable], seed: int, unit: float = UNIT
+) -> list[Array]:
     """The rms deviation, entry by entry, of the arrays that `run` returns under jitter.
 
     Args:
         run: re-runs the functions and returns float arrays, always the same number of them.
         functions: those to watch.
         seed: of the jitter.
+        unit: the unit roundoff to expect; that of float32 tells what float32 would lose.
     """
     decisions = Decisions()
     with watching(functions, decisions):
@@ -131,7 +161,7 @@ def spread(run: Callable[[], list[Array]], functions: list[Callable], seed: int)
     square = [np.zeros(np.shape(a)) for a in plain]
     draws = 8
     for k in range(draws):
-        with watching(functions, Jitter(np.random.default_rng([seed, k]), decisions)):
+        with watching(functions, Jitter(np.random.default_rng([seed, k]), decisions, unit)):
             shaken = run()
         for total, a, b in zip(square, plain, shaken, strict=True):
             total += (np.asarray(b, np.float64) - a) ** 2
