@@ -95,7 +95,7 @@ def watching(functions: Iterable[Callable], hook: Hook) -> Iterator[None]:
 def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
     """The Python functions that `roots` can call, as far as they belong to the same project."""
     queue: list[Any] = list(roots)
-    home = {_home(f) for root in queue for f in _layers(root)}
+    home = {_home(f) for root in queue if (f := _innermost(root))}
     found: dict[int, types.FunctionType] = {}
     seen: dict[int, Any] = {}  # keeps what it has seen alive, so that no id comes back
     while queue:
@@ -108,7 +108,7 @@ def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
             if _home(f) in home:
                 found[id(f)] = f
                 queue += _mentioned(f)
-            queue.append(getattr(thing, "__self__", None))
+            queue += [getattr(thing, "__self__", None), getattr(f, "__wrapped__", None)]
         elif isinstance(thing, type):
             if _is_home(thing, home):
                 queue += [getattr(v, "__func__", v) for v in vars(thing).values()]
@@ -140,14 +140,15 @@ def _parts(thing: Any) -> dict[str, Any]:
     return {k: v for k in _WRAPPED if (v := getattr(thing, k, None)) is not None}
 
 
-def _layers(thing: Any) -> Iterator[types.FunctionType]:
-    """The function that a root is, and those that it wraps."""
+def _innermost(thing: Any) -> types.FunctionType | None:
+    """The function that a root is, or that it wraps in the end."""
+    found = None
     while thing is not None:
         f = _plain(thing) or (_plain(type(thing).__call__) if callable(thing) else None)
-        if f is not None:
-            yield f
+        found = f or found
         parts = _parts(thing)
         thing = parts.get("__wrapped__", parts.get("func", parts.get("pyfunc")))
+    return found
 
 
 def _plain(thing: Any) -> types.FunctionType | None:
@@ -157,9 +158,10 @@ def _plain(thing: Any) -> types.FunctionType | None:
 
 def _home(f: types.FunctionType) -> tuple[str, str]:
     """What a function belongs to: its package, or else the folder of its file."""
-    package = f.__module__.split(".")[0] if f.__module__ else ""
-    nested = "." in (f.__module__ or "")
-    return (package, "") if nested else ("", str(Path(f.__code__.co_filename).parent))
+    module = str(f.__globals__.get("__name__"))  # f.__module__ may be that of a wrapped function
+    if "." in module:
+        return module.split(".")[0], ""
+    return "", str(Path(f.__code__.co_filename).parent)
 
 
 def _is_home(cls: type, home: set[tuple[str, str]]) -> bool:
@@ -191,7 +193,7 @@ def _mentioned(f: types.FunctionType) -> list[Any]:
             things.append(cell.cell_contents)
         except ValueError:  # a cell that is not filled yet
             continue
-    return [*things, getattr(f, "__wrapped__", None)]
+    return things
 
 
 _sites: list[Site] = []

@@ -1,15 +1,18 @@
 """Rounding jitter: how far rounding alone moves a result, measured on the code itself.
 
 The function is re-run with the result of every rounding operation multiplied by 1 + u xi, xi
-uniform on [-1, 1], u the unit roundoff. The spread over a few such runs is the rounding error to be
-expected, whatever the conditioning, the sizes or the scales. Two correct implementations differ
-by a few times that spread; no tolerance has to be chosen.
+uniform on [-1, 1], u the unit roundoff; the terms and the result of a sum of K terms are multiplied
+by 1 + sqrt(K) u xi, as its partial sums round too, in an order that nobody fixed. The spread over a
+few such runs is the rounding error to be expected, whatever the conditioning, the sizes or the
+scales. Two correct implementations differ by a few times that spread; no tolerance is chosen.
 
 Source of the idea: stochastic arithmetic, Vignes (1993), doi:10.1016/0378-4754(93)90003-D.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +42,7 @@ _SUM_WORDS = """
     sum mean average var std prod cumsum cumprod dot vdot inner outer matmul einsum tensordot
     trace norm convolve correlate reduce reduceat accumulate nansum nanmean logsumexp at
 """
+_OF_UFUNCS = {"reduce", "reduceat", "accumulate", "at"}  # functools.reduce is no sum
 EXACT, SUMS = set(_EXACT_WORDS.split()), set(_SUM_WORDS.split())
 # whole numbers, whatever their dtype
 _STEP_WORDS = "floor ceil rint round around trunc fix int floordiv floor_divide sign heaviside"
@@ -59,37 +63,42 @@ class Jitter(Hook):
         of_ufunc = owner.__name__ if isinstance(owner, np.ufunc) else ""  # maximum.reduce
         if self.observes(f) or name in EXACT or of_ufunc in EXACT or _hands_on(name, owner):
             return self.replay(site, f(*args, **kwargs), name)
-        if name in SUMS:
-            first = 1 if name == "at" else 0  # written to, not read
-            args = (*args[:first], *map(self.shaken, args[first:]))
-            if isinstance(owner, np.ndarray):
-                f = getattr(self.shaken(owner), name)
-        value = f(*args, **kwargs)
         out = args[0] if name == "at" else kwargs.get("out")
+        out = out[0] if isinstance(out, tuple) else out
+        width = 1.0
+        if name in SUMS and (of_ufunc or name not in _OF_UFUNCS):
+            first = 1 if name == "at" else 0  # written to, not read
+            operands = (owner, *args[first:])
+            unshaken = partial(f, *args, **kwargs) if out is None else lambda: out
+            width = math.sqrt(_terms(name, operands, unshaken))
+            args = (*args[:first], *(self.shaken(a, width) for a in args[first:]))
+            if isinstance(owner, np.ndarray):
+                f = getattr(self.shaken(owner, width), name)
+        value = f(*args, **kwargs)
         if out is not None:
-            self.augment(site, out[0] if isinstance(out, tuple) else out)
+            self.augment(site, out, width)
         elif not _is_part(value, (owner, *args)):
-            value = self.shaken(value)
+            value = self.shaken(value, width)
         return self.replay(site, value, name)
 
     def compare(self, site: Site, value: Any) -> Any:
         return self.replay(site, value)
 
-    def augment(self, site: Site, value: Any) -> Any:
+    def augment(self, site: Site, value: Any, width: float = 1.0) -> Any:
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind == "f":
-            value *= self.factor(value.shape)  # in place, as += was
+            value *= self.factor(value.shape, width)  # in place, as += was
             return value
-        return self.shaken(value)
+        return self.shaken(value, width)
 
-    def factor(self, shape: tuple[int, ...]) -> Any:
-        return 1 + self.unit * self.rng.uniform(-1, 1, shape)
+    def factor(self, shape: tuple[int, ...], width: float) -> Any:
+        return 1 + width * self.unit * self.rng.uniform(-1, 1, shape)
 
-    def shaken(self, value: Any) -> Any:
+    def shaken(self, value: Any, width: float = 1.0) -> Any:
         if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            return np.multiply(value, self.factor(value.shape), out=np.empty_like(value))
+            return np.multiply(value, self.factor(value.shape, width), out=np.empty_like(value))
         # integral scalars are sizes and counts, and exact
         if isinstance(value, float) and np.isfinite(value) and value != int(value):
-            return type(value)(value * self.factor(()))
+            return type(value)(value * self.factor((), width))
         return value
 
     def replay(self, site: Site, value: Any, name: str = "") -> Any:
@@ -121,6 +130,19 @@ class Decisions(Hook):
         if is_decision(value) or name in STEPS:
             self.values[site].append(value.copy() if isinstance(value, np.ndarray) else value)
         return value
+
+
+def _terms(name: str, operands: tuple, result: Callable) -> float:
+    """About how many terms each entry of a sum, or of a product of arrays, has."""
+    arrays = [a for a in operands if isinstance(a, np.ndarray) and a.ndim and a.size]
+    if not arrays:
+        return 1.0
+    if name in ("cumsum", "cumprod", "accumulate"):
+        return max(arrays[0].shape)
+    if name in ("matmul", "dot", "inner", "vdot"):
+        return arrays[0].shape[-1]
+    ratio = math.prod(a.size for a in arrays) / max(np.size(result()), 1)
+    return max(ratio, 1.0) ** (1 / len(arrays))
 
 
 def _hands_on(name: str, owner: Any) -> bool:
