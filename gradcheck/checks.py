@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import autodiff, contract, differences, naming
+from gradcheck import autodiff, contract, differences, naming, precision
 from gradcheck.report import Argument, Finding, Report, Value, worst
 from gradcheck.rounding import UNIT, spread
 from gradcheck.subjects import ContractError, Forward, Subject, pair
@@ -146,10 +146,15 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
         reference = [pulled[i] for i in subject.floats]
         value, differ = _value_law(subject, ran, y if isinstance(y, tuple) else (y,), jitter)
         findings += differ
+    singles: list[float | None] = [None] * len(grads)
+    if subject.keeps_dtype:
+        exact = [np.asarray(a) for a in (*ran.y, *grads)]
+        errors, lost = precision.single(subject, dy, exact, jitter)
+        singles, findings = [*errors[len(ran.y) :]], findings + lost
     arguments = {}
-    for i, g, G, s in zip(subject.floats, grads, reference, slack, strict=True):
+    for i, g, G, s, f32 in zip(subject.floats, grads, reference, slack, singles, strict=True):
         argument, wrong = _gradient_law(subject, i, np.asarray(g), G, s, dy, seed)
-        arguments[argument.name] = argument
+        arguments[argument.name] = replace(argument, single=f32)
         findings += wrong
     return _conclude(subject, value, arguments, findings)
 

@@ -72,10 +72,24 @@ class Hook:
         return value
 
 
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Functions with their plain and their instrumented code."""
+
+    swaps: tuple[tuple[types.FunctionType, types.CodeType, types.CodeType], ...]
+
+
+def prepare(functions: Iterable[Callable]) -> Prepared:
+    """Instrument the functions and all they reach in their own project, to watch them often."""
+    reached = ((f, f.__code__) for f in reach(functions))
+    return Prepared(tuple((f, code, new) for f, code in reached if (new := _rewritten(code))))
+
+
 @contextmanager
-def watching(functions: Iterable[Callable], hook: Hook) -> Iterator[None]:
+def watching(functions: Iterable[Callable] | Prepared, hook: Hook) -> Iterator[None]:
     """While this lasts, the functions and all they reach in their own project report to `hook`."""
-    swapped = [(f, f.__code__, new) for f in reach(functions) if (new := _rewritten(f.__code__))]
+    prepared = functions if isinstance(functions, Prepared) else prepare(functions)
+    swapped = [(f, f.__code__, new) for f, _, new in prepared.swaps]
     spaces = {id(f.__globals__): f.__globals__ for f, _, _ in swapped}.values()
     # closures made meanwhile keep their instrumented code, so an idle hook stays behind
     before = [(space, space.get(NAME, _Handle(Hook(), _sites))) for space in spaces]

@@ -22,6 +22,7 @@ class Argument:
     resolution: float | None
     autodiff: float | None = None  # the error against autodiff alone
     numeric: float | None = None  # and against differences, along a direction
+    single: float | None = None  # the error of the same backward in float32
 
     def to_dict(self) -> dict[str, Any]:
         figures = ("error", "bound", "resolution")
@@ -150,6 +151,7 @@ def _worse(a: Argument, b: Argument) -> Argument:
         resolution=_largest(a.resolution, b.resolution),
         autodiff=_largest(a.autodiff, b.autodiff),
         numeric=_largest(a.numeric, b.numeric),
+        single=_largest(a.single, b.single),
     )
 
 

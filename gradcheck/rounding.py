@@ -11,14 +11,14 @@ Source of the idea: stochastic arithmetic, Vignes (1993), doi:10.1016/0378-4754(
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gradcheck.instrument import Hook, Site, watching
+from gradcheck.instrument import Hook, Prepared, Site, watching
 
 Array = np.ndarray
 UNIT = 2.0**-53  # unit roundoff of float64
@@ -167,7 +167,10 @@ def is_decision(value: Any) -> bool:
 
 
 def spread(
-    run: Callable[[], list[Array]], functions: list[Callable], seed: int, unit: float = UNIT
+    run: Callable[[], list[Array]],
+    functions: Iterable[Callable] | Prepared,
+    seed: int,
+    unit: float = UNIT,
 ) -> list[Array]:
     """The rms deviation, entry by entry, of the arrays that `run` returns under jitter.
 

@@ -91,7 +91,8 @@ def op_subject(
     sizes = sizes or draw(f, entry.where, config, rng)
     arrays = inputs.fill(f, sizes, config, rng, entry.samplers, absent)
     reference = _twin(entry.name) if twin else None
-    return pair(f, f_backward, arrays, config, reference, axes=sizes)
+    made = pair(f, f_backward, arrays, config, reference, axes=sizes)
+    return replace(made, keeps_dtype=True)
 
 
 def layer_subject(entry: Layer, seed: int, twin: bool = True) -> Subject:
@@ -127,6 +128,7 @@ def layer_subject(entry: Layer, seed: int, twin: bool = True) -> Subject:
         names=("x", *(f"x{k}" for k in range(1, n)), *flat),
         file=type(layer).forward.__code__.co_filename,
         watch=(layer.forward, layer.backward),
+        keeps_dtype=True,
     )
 
 

@@ -4,9 +4,12 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from gradcheck.instrument import Prepared, prepare
 
 Array = np.ndarray
 
@@ -29,15 +32,17 @@ class Subject:
     axes: dict[str, Any] = field(default_factory=dict)
     file: str | None = None
     watch: tuple = ()
+    keeps_dtype: bool = False  # whether float32 in, float32 out is promised
 
     @property
     def floats(self) -> list[int]:
         """Positions of the arguments that are differentiated."""
         return [i for i, a in enumerate(self.arrays) if is_float(a)]
 
-    @property
-    def functions(self) -> list:
-        return [self.forward, self.backward, *self.watch]
+    @cached_property
+    def functions(self) -> Prepared:
+        """The functions of the pair, ready to be watched."""
+        return prepare([self.forward, self.backward, *self.watch])
 
     def case(self) -> dict[str, Any]:
         config = {

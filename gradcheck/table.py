@@ -20,14 +20,15 @@ MARK = {
 def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) -> None:
     """One row per pair, then the findings of those that are not right, then one line of summary."""
     console = Console(highlight=False, markup=False)
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
     for title, justify in (
         ("", "left"),
         ("cases", "right"),
         ("value", "right"),
         ("hand vs\njax.grad", "right"),
         ("hand vs\ndifferences", "right"),
-        ("would\nhave seen", "right"),
+        ("would\nsee", "right"),
+        ("in\nfloat32", "right"),
         ("verdict", "left"),
     ):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
@@ -47,19 +48,21 @@ def _row(r: Report) -> tuple:
         r.name,
         str(r.cases),
         _figure(r.value.error if r.value else None),
-        _worst(arguments, "autodiff"),
-        _worst(arguments, "numeric"),
+        _worst(arguments, "autodiff", r.verdict),
+        _worst(arguments, "numeric", r.verdict),
         _figure(max((a.resolution for a in arguments if a.resolution is not None), default=None)),
+        _figure(max((a.single for a in arguments if a.single is not None), default=None)),
         Text(word, style=style),
     )
 
 
-def _worst(arguments: list[Argument], figure: str) -> str:
+def _worst(arguments: list[Argument], figure: str, verdict: str) -> str:
+    """The worst figure; with the argument it belongs to, where that matters."""
     known = [(getattr(a, figure), a.name) for a in arguments if getattr(a, figure) is not None]
     if not known:
         return "-"
     error, name = max(known)
-    return f"{_figure(error)} d{name}" if error else "0"
+    return _figure(error) + f" d{name}" * (verdict == "fail")
 
 
 def _figure(x: float | None) -> str:

@@ -156,7 +156,8 @@ def _check_kind(f: Callable, spec: Spec, array: Any) -> None:
             "int": "convert it with .astype('int64')",
             "bool": "compare, or convert it with .astype(bool)",
         }[spec.kind]
-        raise TypeError(f"{where} has dtype {array.dtype.name}; wanted a {spec.kind} dtype; {fix}")
+        kind = {"float": "a float", "int": "an integer", "bool": "a boolean"}[spec.kind]
+        raise TypeError(f"{where} has dtype {array.dtype.name}; wanted {kind} dtype; {fix}")
     starred = any(a.star for a in spec.axes)
     rank = len(spec.axes) - starred
     if len(array.shape) != rank and not (starred and len(array.shape) > rank):
@@ -185,13 +186,13 @@ def _bind_axis(f, spec, array, axis, size, sizes, first, config):
     times = axis.times(config)
     if not axis.name:
         if size != times:
-            raise ValueError(f"{got} must be {times}")
+            raise ValueError(f"{got} must be {times}; wanted {spec}")
         return
     if axis.name == "_":
         return
     if axis.name not in sizes:
         if not axis.star and size % times:
-            raise ValueError(f"{got} must be a multiple of {times}, got {size}")
+            raise ValueError(f"{got} must be a multiple of {times}, got {size}; wanted {spec}")
         sizes[axis.name] = size if axis.star else size // times
         first[axis.name] = spec.name
     want = sizes[axis.name] if axis.star else times * sizes[axis.name]

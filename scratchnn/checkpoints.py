@@ -31,13 +31,16 @@ def save(path: str | Path, tree: Tree) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"save: no folder {path.parent}; create it first")
-    flat = {k: np.ascontiguousarray(v) for k, v in trees.flatten(tree).items()}
+    flat = {k: np.asarray(v, order="C") for k, v in trees.flatten(tree).items()}
     if not flat:
         raise ValueError("save: the tree holds no arrays; wanted at least one")
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(to_bytes(flat))
+        umask = os.umask(0)  # mkstemp makes files that only their owner reads
+        os.umask(umask)
+        os.chmod(partial, 0o666 & ~umask)
         os.replace(partial, path)
     except BaseException:
         os.unlink(partial)

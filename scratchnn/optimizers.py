@@ -1,4 +1,4 @@
-"""Optimisers, as frozen configurations: `init` makes the state, `update` turns gradients into steps.
+"""Optimisers as frozen configurations: `init` makes the state, `update` turns gradients to steps.
 
 state = optimizer.init(params)
 updates, state = optimizer.update(grads, state)

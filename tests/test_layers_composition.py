@@ -155,7 +155,6 @@ def test_sequential_carries_the_state_of_its_layers(rng):
     assert (given["lstm"]["h"] == 0).all() and abs(state["lstm"]["h"]).min() > 0
 
 
-@pytest.mark.xfail(strict=True, reason="LSTM returns the carry in the dtype of x")
 def test_a_float64_carry_stays_so_under_float32_inputs(rng):
     layer = nn.LSTM(3, 2)
     params, _ = layer.init(rng)

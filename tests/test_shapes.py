@@ -102,14 +102,14 @@ MESSAGES = [
         cross_entropy,
         (zeros((4, 3)), zeros(4)),
         TypeError,
-        "cross_entropy: labels has dtype float64; wanted a int dtype; "
+        "cross_entropy: labels has dtype float64; wanted an integer dtype; "
         "convert it with .astype('int64')",
     ),
     (
         any_batch,
         (zeros((4, 3)), zeros(4)),
         TypeError,
-        "any_batch: mask has dtype float64; wanted a bool dtype; "
+        "any_batch: mask has dtype float64; wanted a boolean dtype; "
         "compare, or convert it with .astype(bool)",
     ),
     (
@@ -166,13 +166,13 @@ MESSAGES = [
         only_gates,
         (zeros(6),),
         ValueError,
-        "only_gates: b has shape (6,), but its axis 4*H must be a multiple of 4, got 6",
+        "only_gates: b has shape (6,), but its axis 4*H must be a multiple of 4, got 6; wanted (4*H,)",
     ),
     (
         pixel,
         (zeros((2, 4)),),
         ValueError,
-        "pixel: x has shape (2, 4), but its axis 3 must be 3",
+        "pixel: x has shape (2, 4), but its axis 3 must be 3; wanted (N, 3)",
     ),
 ]
 

@@ -38,4 +38,5 @@ class LSTM:
         start = lax.stop_gradient(state or self.carry(x.shape[1]))
         h0, c0 = start["h"].astype(x.dtype), start["c"].astype(x.dtype)
         y, h, c = lstm(x, h0, c0, **params)
-        return y, lax.stop_gradient({"h": h, "c": c}) if state else state
+        carry = {"h": h.astype(start["h"].dtype), "c": c.astype(start["c"].dtype)}
+        return y, lax.stop_gradient(carry) if state else state

@@ -50,7 +50,8 @@ class LSTM:
         start = state or self.carry(x.shape[1])
         h0, c0 = start["h"].astype(x.dtype), start["c"].astype(x.dtype)
         (y, h, c), cache = lstm(x, h0, c0, **params)
-        return (y, {"h": h, "c": c} if state else state), (cache, h, c)
+        carry = {"h": h.astype(start["h"].dtype), "c": c.astype(start["c"].dtype)}
+        return (y, carry if state else state), (cache, h, c)
 
     def backward(self, dy: Array, cache: tuple) -> tuple[Tree, Array]:
         cache, h, c = cache

@@ -28,7 +28,7 @@ def conv2d(
 
         dw_ijck = sum_nhw p_n,sh+i,tw+j,c dy_nhwk
 
-    and each y_nhwk spreads back over the receptive field it read, windows adding where they overlap:
+    and each y_nhwk spreads back over its receptive field, windows adding where they overlap:
 
         dp_n,sh+i,tw+j,c += sum_k dy_nhwk w_ijck        dx = dp without its padding
 
