@@ -46,15 +46,21 @@ def characters():
 
 digits = datasets.digits()
 mlp = experiments.find("digits-mlp")
+# Adam hides a constant factor of the gradient, so the curves are those of descent with momentum
+descent = dataclasses.replace(mlp, optimizer=experiments.momentum, learning_rate=0.02)
 MODELS = {
-    "mlp": (mlp, digits),
+    "mlp": (descent, digits),
     "cnn": (
         dataclasses.replace(
-            mlp, batch_size=13, model=lambda nn: nn.residual_cnn((8, 8, 1), (3, 5), 16, 10)
+            descent, batch_size=13, model=lambda nn: nn.residual_cnn((8, 8, 1), (3, 5), 16, 10)
         ),
         digits,
     ),
-    "lstm": (dataclasses.replace(mlp, batch_size=17, model=char_lstm), characters()),
+    "lstm": (
+        dataclasses.replace(descent, batch_size=17, learning_rate=0.5, model=char_lstm),
+        characters(),
+    ),
+    "mlp, adam": (mlp, digits),
 }
 
 
