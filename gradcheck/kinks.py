@@ -103,7 +103,7 @@ class Fingerprint(Hook):
             self.add(np.signbit(operands[1]))
         elif name == "hypot":  # |a| where b is 0
             for a, b in (operands[:2], operands[1::-1]):
-                self.add(np.sign(a) * np.equal(b, 0))
+                self.add(np.where(np.equal(b, 0), np.sign(a), 0))
         elif name == "ptp":
             axis = _axis(operands, kwargs)
             self.add(np.argmax(operands[0], axis))
