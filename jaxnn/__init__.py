@@ -7,6 +7,7 @@ less the cache, and `jax.vjp` of it is what `scratchnn.f_backward` was derived b
 from jaxnn import checkpoints as checkpoints
 from jaxnn import initializers as initializers
 from jaxnn import optimizers as optimizers
+from jaxnn import schedules as schedules
 from jaxnn import trees as trees
 from jaxnn.layers.affine import Linear as Linear
 from jaxnn.layers.composition import Op as Op

@@ -8,6 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtri
 
 Array = jax.Array
 
@@ -89,6 +90,33 @@ def he_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     True
     """
     return _uniform(rng, shape, 2 / fans(shape)[0])
+
+
+def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal, variance 1/fan_in, with everything beyond two standard deviations redrawn."""
+    low, high = _ndtr(-2.0), _ndtr(2.0)
+    x = ndtri(jnp.asarray(low + (high - low) * rng.random(shape)))
+    kept = 1 - 4 * math.exp(-2.0) / (math.sqrt(2 * math.pi) * (high - low))  # variance on [-2, 2]
+    return x * math.sqrt(1 / fans(shape)[0] / kept)
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """A random rotation: w^T w = I, or w w^T = I for fewer inputs than outputs."""
+    n_in, n_out = math.prod(shape[:-1]), shape[-1]
+    a = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
+    q, r = np.linalg.qr(a)
+    q = q * np.sign(np.diag(r))
+    return jnp.asarray((q if n_in >= n_out else q.T).reshape(shape))
+
+
+def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """All zero, for the last layer of a residual branch: each block then starts as the identity."""
+    return jnp.zeros(shape)
+
+
+def _ndtr(x: float) -> float:
+    """The cumulated standard normal distribution."""
+    return (1 + math.erf(x / math.sqrt(2))) / 2
 
 
 def _normal(rng, shape, variance):

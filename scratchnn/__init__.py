@@ -15,6 +15,7 @@ and WO the output image.
 from scratchnn import checkpoints as checkpoints
 from scratchnn import initializers as initializers
 from scratchnn import optimizers as optimizers
+from scratchnn import schedules as schedules
 from scratchnn import trees as trees
 from scratchnn.layers.affine import Linear as Linear
 from scratchnn.layers.composition import Op as Op
