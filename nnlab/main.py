@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words of the command line; by default those of the process.
 
     Returns:
-        The exit status: 0, 1 where training failed, 2 for bad input, 130 after Ctrl-C.
+        The exit status: 0, 1 where training failed, 2 for bad input, 130 after Ctrl-C, 141 when
+        nobody reads on.
 
     >>> main(["train", "mnist-ccn"])
     2
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except KeyboardInterrupt:
         return complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # whoever read the output has gone
+        sys.stderr.close()
+        return CLOSED
 
 
 def complain(what: object, status: int) -> int:

@@ -42,9 +42,8 @@ def save(path: str | Path, tree: Tree) -> None:
         os.umask(umask)
         os.chmod(partial, 0o666 & ~umask)
         os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    finally:
+        Path(partial).unlink(missing_ok=True)
 
 
 def load(path: str | Path, like: Tree | None = None) -> Tree:

@@ -1,5 +1,9 @@
 """What all tests share."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the arrays are small; threads only wait
+
 import jax
 import numpy as np
 import pytest

@@ -166,7 +166,8 @@ MESSAGES = [
         only_gates,
         (zeros(6),),
         ValueError,
-        "only_gates: b has shape (6,), but its axis 4*H must be a multiple of 4, got 6; wanted (4*H,)",
+        "only_gates: b has shape (6,), but its axis 4*H must be a multiple of 4, got 6; "
+        "wanted (4*H,)",
     ),
     (
         pixel,
