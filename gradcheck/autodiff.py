@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 def available() -> bool:
@@ -41,4 +41,4 @@ def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...]) -> Callable:
         y, pullback = jax.vjp(partial(twin, **dict(config)), *arrays)
         return y, pullback(dy)
 
-    return jax.jit(run, compiler_options=_FAST if jax.default_backend() == "cpu" else None)
+    return jax.jit(run, compiler_options=FAST if jax.default_backend() == "cpu" else None)
