@@ -94,8 +94,10 @@ def linearity(subject: Subject, dy: tuple, ran: Forward, slack: list[float]) -> 
     """
     ev = tuple(_another(v) for v in dy)
     g, h = subject.gradients(dy, ran), subject.gradients(ev, ran)
-    both = subject.gradients(tuple(3 * v + e / 2 for v, e in zip(dy, ev, strict=True)), ran)
-    double = subject.gradients(tuple(2 * v for v in dy), ran)
+    both = subject.gradients(
+        tuple(_combined(v, e, 3, 0.5) for v, e in zip(dy, ev, strict=True)), ran
+    )
+    double = subject.gradients(tuple(_combined(v, v, 1, 1) for v in dy), ran)
     findings = []
     for i, a, b, c, d, s in zip(subject.floats, g, h, both, double, slack, strict=True):
         name = subject.names[i]
@@ -171,6 +173,12 @@ def _another(v: Any) -> Any:
     """Another cotangent of the same size: reversed, with alternating signs."""
     flat = np.ravel(v)[::-1] * np.where(np.arange(np.size(v)) % 2, 1.0, -1.0)
     return flat.reshape(np.shape(v)) if isinstance(v, np.ndarray) else flat[0]
+
+
+def _combined(v: Any, e: Any, a: float, b: float) -> Any:
+    """a v + b e, an array if v is one, of no axes too."""
+    both = a * v + b * e
+    return np.asarray(both) if isinstance(v, np.ndarray) else both
 
 
 def _frozen(cache: Any) -> bytes | None:
