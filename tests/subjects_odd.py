@@ -276,7 +276,7 @@ def with_statement(x, v, k):
 
 def matching(x, v, k):
     out = []
-    for shape in (x.shape, (2, {"w": v, "b": 3}), [1, -2.5], Pair(1.0, x), "none", 5):
+    for shape in (x.shape, (2, {"w": v, "b": 3}), [1, -2.5], Pair(1.0, x), "none", 3 + 4j, 5):
         match shape:
             case (4, n) if n > 5:
                 out.append(n * 2)
@@ -286,6 +286,8 @@ def matching(x, v, k):
                 out.append(a + b)
             case Pair(left=1.0, right=r):
                 out.append(r.sum())
+            case 3 + 4j:
+                out.append("complex")
             case "none" | None:
                 out.append("none")
             case _:
@@ -432,6 +434,12 @@ def inside_imports(x, v, k):
     return la.norm(x), hypot(3, 4), la.inv(x @ x.T + 5 * np.eye(4))
 
 
+def frames(x, v, k):
+    a = v * 2
+    seen = sorted(n for n in locals() if n in "axvk")
+    return seen, "frames" in globals(), sorted(vars()), len(dir()), eval("a + 1")
+
+
 def matrices(x, v, k):
     scalar = np.array(2.5)
     scalar[()] += 1
@@ -473,5 +481,6 @@ SUBJECTS = [
     star_arguments,
     comparisons,
     inside_imports,
+    frames,
     matrices,
 ]

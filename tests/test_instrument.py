@@ -175,6 +175,29 @@ def test_functions_of_other_modules_are_reached_by_any_import(project):
     assert called_in(f, 1.0) == {"tanh": 2, "cos": 2, "exp": 2, "sinh": 2, "log": 2}
 
 
+def test_a_relative_import_inside_a_function_is_followed(project):
+    files = {
+        "odd_h/__init__.py": "",
+        "odd_h/net.py": "def f(x):\n    from .act import twice\n    return twice(x)\n",
+        "odd_h/act.py": "def twice(x):\n    return x * 2\n",
+    }
+    f = project(files, "odd_h.net").f
+    f(1.0)
+    assert called_in(f, 1.0) == {"twice": 1, "mul": 1}
+
+
+def test_methods_that_a_class_of_a_single_file_inherits_are_reached(project):
+    text = (
+        "class A:\n    def f(self, x):\n        return self.g(x) + 1\n\n"
+        "    def g(self, x):\n        return x * 2\n\n\nclass B(A):\n    pass\n"
+    )
+    assert called_in(project({"odd_i.py": text}, "odd_i").B().f, 1.0) == {
+        "g": 1,
+        "mul": 1,
+        "add": 1,
+    }
+
+
 def test_functions_in_a_folder_of_single_files_see_each_other(project):
     files = {
         "odd_b.py": "import odd_c\n\n\ndef f(x):\n    return odd_c.g(x) + 1\n",

@@ -275,12 +275,14 @@ def test_views_and_stored_arrays_keep_their_identity():
         flags.reshape(-1)[4] = True
         grid = (x * 2.0)[:, None] * np.ones(2)
         grid.T.reshape(2, 3)[1] = 7
+        np.matrix_transpose(grid)[1, 0] = 8
+        np.require(grid)[0, 0] = 9
         return store["g"], flags, grid
 
     g, flags, grid = shaken(f, np.array([1.0, 2.0, 3.0]))
     assert np.allclose(g, [2, 4, 6], rtol=1e-2) and (g != [2, 4, 6]).all()
     assert flags.tolist() == [[False] * 3, [False, True, False]]
-    assert (grid[:, 1] == 7).all()
+    assert (grid[:, 1] == [8, 7, 7]).all() and grid[0, 0] == 9
 
 
 def test_a_matrix_and_an_array_of_no_axes_stay_what_they_are():
@@ -302,6 +304,16 @@ def test_a_generator_is_consumed_once():
 
     x = [0.3, 0.7, 0.9]
     assert np.allclose(shaken(f, x), f(x), rtol=2e-2)
+
+
+def test_a_reduction_by_the_users_own_function_runs_once():
+    calls = []
+
+    def f(x):
+        return reduce(lambda a, b: calls.append(a) or a * b, x)
+
+    shaken(f, np.array([0.3, 0.7, 0.9]))
+    assert len(calls) == 2 * 2, "two steps, in a recorded and in a shaken run"
 
 
 def test_a_decision_that_comes_once_only_does_not_shift_the_others():

@@ -532,6 +532,19 @@ def test_a_wrong_gradient_fails_at_any_scale(name, scale):
     assert check(f, wrong, *(a * scale for a in arrays)).verdict == "fail"
 
 
+def single_inside(x):
+    return np.sin(x.astype(np.float32)).astype(np.float64), x
+
+
+def test_a_forward_that_loses_digits_decides_nothing():
+    for seed in range(5):
+        right = check(single_inside, lambda dy, x: dy * np.cos(x), X, seed=seed)
+        assert right.verdict == "unresolved", "resolved to some 1e-5 only"
+        assert "dx" in right.message
+        wrong = check(single_inside, lambda dy, x: 1.1 * dy * np.cos(x), X, seed=seed)
+        assert wrong.verdict == "fail"
+
+
 def test_a_saturated_sigmoid_is_right_or_too_flat_to_tell():
     for seed in range(5):
         x = np.array([-40.0, 60.0, 700.0, -700.0, 38.0])
