@@ -6,6 +6,7 @@ imported before. An op's `config` lists the values of each option, each of which
 simply normal, as integers never are. A layer is built by either package from the same words.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ from gradcheck.shipped import Layer, Op
 
 def _labels(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]) -> np.ndarray:
     return rng.integers(0, sizes["K"], shape)
+
+
+def _wide(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]) -> np.ndarray:
+    """Reaches beyond kinks at -3 and 3."""
+    return 4 * rng.standard_normal(shape)
 
 
 def _two(value: Any) -> tuple[int, int]:
@@ -31,13 +37,32 @@ def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     return sizes["H"] >= KH and sizes["W"] >= KW
 
 
+def _two_inputs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.standard_normal((2, 11, 3)), rng.standard_normal((2, 11, 5))
+
+
 OPS = (
-    Op("linear"),
+    Op("linear", sizes=({"batch": (), "D": 3, "M": 2},)),  # any leading axes, and none
+    Op("bilinear", sizes=({"batch": (), "I": 3, "J": 5, "K": 2},)),
     Op("relu"),
     Op("sigmoid"),
     Op("tanh"),
     Op("softmax"),
     Op("log_softmax"),
+    Op("leaky_relu", config={"slope": (0.01, 0.0, -0.5)}),
+    Op("prelu"),
+    Op("elu", config={"alpha": (1.0, 0.3)}),
+    Op("selu"),
+    Op("softplus"),
+    Op("silu"),
+    Op("gelu", config={"approximate": (True, False)}),
+    Op("hardswish", samplers={"x": _wide}),
+    Op("glu"),
+    Op("swiglu"),
+    Op("clip", config={"low": (-0.5, -math.inf, 0.25), "high": (1.0, 0.5, math.inf)}),
+    Op("maximum"),
+    Op("abs"),
+    Op("dropout", config={"rate": (0.5, 0.0, 0.9)}),
     Op("cross_entropy", samplers={"labels": _labels}),
     Op("mse"),
     Op(
@@ -57,6 +82,10 @@ OPS = (
 
 LAYERS = (
     Layer("Linear", lambda nn: nn.Linear(3, 5), (2, 3)),
+    Layer("Bilinear", lambda nn: nn.Bilinear(3, 5, 7), _two_inputs),
+    Layer("PReLU", lambda nn: nn.PReLU(3), (2, 5, 3)),
+    Layer("SwiGLU", lambda nn: nn.SwiGLU(3, 7), (2, 5, 3)),
+    Layer("Dropout", lambda nn: nn.Dropout(0.3), (5, 7, 3), train=True),
     Layer("Conv2d", lambda nn: nn.Conv2d(3, 5, (3, 2), stride=2, padding=1), (2, 7, 11, 3)),
     Layer("LSTM", lambda nn: nn.LSTM(3, 5), (7, 2, 3)),
     Layer("Op", lambda nn: nn.Op(nn.max_pool2d, size=(2, 3), stride=1), (2, 5, 7, 3)),

@@ -129,9 +129,9 @@ def _array(
         )
     size = shape(spec.axes, sizes, config)
     if samplers and spec.name in samplers:
-        return samplers[spec.name](rng, size, sizes)
+        return np.asarray(samplers[spec.name](rng, size, sizes))
     if spec.kind == "bool":
-        return rng.random(size) < 0.5
+        return np.asarray(rng.random(size) < 0.5)
     if spec.kind == "int":
         raise InputError(
             f"{f.__name__}: {spec.name} is an integer array, of which nobody said the range; add "

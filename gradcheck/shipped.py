@@ -16,12 +16,16 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Op:
-    """A shipped op: values of its configuration, a condition on sizes, samplers of arguments."""
+    """A shipped op: values of its configuration, a condition on sizes, samplers of arguments.
+
+    `sizes` are cases that must occur whatever the seed, besides the sizes that are drawn.
+    """
 
     name: str
     config: dict[str, tuple] = field(default_factory=dict)
     where: Callable[[dict, dict], bool] = lambda sizes, config: True
     samplers: dict[str, inputs.Sampler] = field(default_factory=dict)
+    sizes: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
         yield op_subject(entry, config, [seed, next(seeds)], twin=twin)
     if optional:
         yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, absent=True)
+    for sizes in entry.sizes:
+        yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, sizes=sizes)
     for i in range(3):
         config = configs[i % len(configs)]
         yield op_subject(entry, config, [seed, next(seeds)], twin=False, free=True)

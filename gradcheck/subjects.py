@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,9 +46,7 @@ class Subject:
         return prepare([self.forward, self.backward, *self.watch])
 
     def case(self) -> dict[str, Any]:
-        config = {
-            k: v if isinstance(v, (int, float, str)) else repr(v) for k, v in self.config.items()
-        }
+        config = {k: v if _is_plain(v) else repr(v) for k, v in self.config.items()}
         return {"axes": self.axes, "config": config, "dtype": "float64"}
 
     def run(self, arrays: tuple | None = None) -> "Forward":
@@ -93,6 +92,11 @@ class ContractError(Exception):
     def __init__(self, kind: str, message: str):
         super().__init__(message)
         self.kind = kind
+
+
+def _is_plain(v: Any) -> bool:
+    """Whether JSON can hold v, which it cannot where v is infinite."""
+    return isinstance(v, (int, str)) or (isinstance(v, float) and math.isfinite(v))
 
 
 def is_float(a: Any) -> bool:

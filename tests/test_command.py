@@ -1,11 +1,15 @@
 """The command line: targets, exit status, the JSON object, messages."""
 
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+import scratchnn
+from gradcheck import catalogue
 from gradcheck.main import main
 
 RIGHT = """
@@ -97,6 +101,16 @@ def test_a_wrong_file(capsys, write):
     assert finding["argument"] == "b" and finding["kind"] == "constant-factor"
     assert finding["fix"] is None and finding["case"]["dtype"] == "float64"
     assert later["verdict"] == "error" and later["findings"][0]["kind"] == "not-implemented"
+
+
+def test_an_infinite_configuration_value_is_still_json(capsys, monkeypatch):
+    right = scratchnn.clip_backward
+    monkeypatch.setattr(scratchnn, "clip_backward", lambda dy, cache: 2 * right(dy, cache))
+    entry = replace(catalogue.find("clip"), config={"low": (-math.inf,), "high": (math.inf,)})
+    monkeypatch.setattr(catalogue, "OPS", (entry,))
+    status, report = run_json(capsys, "clip", "--quick")
+    assert status == 1
+    assert report["checks"][0]["case"]["config"] == {"low": "-inf", "high": "inf"}
 
 
 def test_one_pair_of_a_file_and_a_folder(capsys, write, tmp_path):

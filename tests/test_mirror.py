@@ -28,6 +28,7 @@ FREE = {
 }
 HELPERS = {
     "two",  # reads a configuration value
+    "fraction",  # likewise
 }  # public functions under ops/ that are no ops
 MAY_IMPORT = {
     "scratchnn": {"numpy", "scipy", "jaxtyping"},
@@ -35,6 +36,10 @@ MAY_IMPORT = {
 }
 MODELS = {  # every layer and model, small
     "Linear": lambda nn: nn.Linear(3, 2),
+    "Bilinear": lambda nn: nn.Bilinear(3, 5, 2),
+    "PReLU": lambda nn: nn.PReLU(3),
+    "SwiGLU": lambda nn: nn.SwiGLU(3, 5),
+    "Dropout": lambda nn: nn.Dropout(0.5),
     "Conv2d": lambda nn: nn.Conv2d(2, 3, size=(3, 2), padding=1),
     "LSTM": lambda nn: nn.LSTM(3, 2),
     "Op": lambda nn: nn.Op(nn.max_pool2d, size=2),
