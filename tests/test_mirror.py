@@ -27,7 +27,9 @@ FREE = {
     "optimizers",  # jaxnn wraps optax
 }
 HELPERS = {
-    "two",  # reads a configuration value
+    "per_axis",  # read configuration values
+    "pairs",
+    "fitting",
 }  # public functions under ops/ that are no ops
 MAY_IMPORT = {
     "scratchnn": {"numpy", "scipy", "jaxtyping"},
@@ -35,7 +37,10 @@ MAY_IMPORT = {
 }
 MODELS = {  # every layer and model, small
     "Linear": lambda nn: nn.Linear(3, 2),
+    "Conv1d": lambda nn: nn.Conv1d(2, 3, size=3, padding="same"),
     "Conv2d": lambda nn: nn.Conv2d(2, 3, size=(3, 2), padding=1),
+    "Conv3d": lambda nn: nn.Conv3d(4, 6, size=(1, 3, 2), groups=2),
+    "ConvTranspose2d": lambda nn: nn.ConvTranspose2d(6, 4, size=(3, 2), groups=2),
     "LSTM": lambda nn: nn.LSTM(3, 2),
     "Op": lambda nn: nn.Op(nn.max_pool2d, size=2),
     "Residual": lambda nn: nn.Residual(nn.Linear(3, 3, bias=False)),
