@@ -1,7 +1,8 @@
 """Inputs for a declared op: sizes for its axes, then arrays in those shapes.
 
 Sizes are pairwise distinct primes where a gradient is compared, so that no axis can be taken for
-another and every factor that is a size can be read off.
+another and every factor that is a size can be read off; so many axes that primes would make arrays
+too large get the numbers from 1.
 """
 
 import math
@@ -34,7 +35,7 @@ def axes(f: Callable) -> dict[str, bool]:
 def distinct_sizes(
     f: Callable, where: Callable, config: dict[str, Any], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Pairwise distinct primes for the axes of f; a starred name gets two of them.
+    """Pairwise distinct primes, or else numbers, for the axes of f; a starred name gets two.
 
     Raises:
         InputError: no assignment satisfies `where(sizes, config)`.
@@ -42,13 +43,16 @@ def distinct_sizes(
     names = axes(f)
     count = sum(2 if star else 1 for star in names.values())
 
-    def draw() -> dict[str, Any]:
-        primes = iter(int(p) for p in rng.permutation(PRIMES[: max(count, 2)]))
-        return {
-            n: (next(primes), next(primes)) if star else next(primes) for n, star in names.items()
-        }
+    def draw(numbers: tuple[int, ...]) -> dict[str, Any]:
+        drawn = iter(int(k) for k in rng.permutation(numbers))
+        return {n: (next(drawn), next(drawn)) if star else next(drawn) for n, star in names.items()}
 
-    return _first(f, draw, where, config)
+    try:
+        return _first(f, lambda: draw(PRIMES[: max(count, 2)]), where, config)
+    except InputError:
+        if count < len(PRIMES):
+            raise
+        return _first(f, lambda: draw(tuple(range(1, count + 1))), where, config)
 
 
 def free_sizes(

@@ -26,7 +26,7 @@ def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) 
         ("cases", "right"),
         ("value", "right"),
         ("hand vs\njax.grad", "right"),
-        ("hand vs\ndifferences", "right"),
+        ("hand vs\ndiffs", "right"),
         ("would\nsee", "right"),
         ("in\nfloat32", "right"),
         ("verdict", "left"),

@@ -3,7 +3,8 @@
 An op declares its shapes once, in its signature, in jaxtyping's form. This file reads them back:
 `expect` checks the arrays of a call, `bind` gives the size of every axis, `shape` builds a shape
 from sizes. An axis is a name (``N``), a number (``3``), any leading axes (``*batch``) or a
-multiple of a name by a number or a configuration value (``4*H``, ``{groups}*G``).
+multiple of a name by a number or a configuration value (``4*H``, ``{groups}*G``), or by a power of
+one (``{factor}**2*C``).
 
 scratchnn, jaxnn and gradcheck do not import each other, so each holds this file, byte for byte;
 ``tests/test_mirror.py`` keeps the copies equal.
@@ -14,27 +15,34 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral
 from typing import Any, get_args
 
-_AXIS = re.compile(r"(?P<star>\*)?(?:(?P<factor>\d+|\{\w+\})\*)?(?P<name>[A-Za-z_]\w*|\d+)")
+_AXIS = re.compile(
+    r"(?P<star>\*)?(?:(?P<factor>\d+|\{\w+\})(?:\*\*(?P<power>\d))?\*)?"
+    r"(?P<name>[A-Za-z_]\w*|\d+)"
+)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a declared shape: ``factor * name``, or a plain number when `name` is empty."""
+    """One axis: ``factor ** power * name``, or a plain number when `name` is empty."""
 
     name: str
     factor: int | str = 1  # a number, or the name of a configuration value
     star: bool = False
+    power: int = 1
 
     def __str__(self) -> str:
         factor = f"{{{self.factor}}}" if isinstance(self.factor, str) else str(self.factor)
+        factor += f"**{self.power}" * (self.power != 1)
         if not self.name:
             return factor
         return "*" * self.star + (self.name if self.factor == 1 else f"{factor}*{self.name}")
 
     def times(self, config: dict[str, Any]) -> int:
-        return config[self.factor] if isinstance(self.factor, str) else self.factor
+        factor = config[self.factor] if isinstance(self.factor, str) else self.factor
+        return factor**self.power
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,8 @@ def read(name: str, annotation: Any) -> Spec | None:
             axes.append(Axis("", int(axis)))
         else:
             times = factor.strip("{}") if factor else "1"
-            axes.append(Axis(axis, int(times) if times.isdigit() else times, bool(star)))
+            times = int(times) if times.isdigit() else times
+            axes.append(Axis(axis, times, bool(star), int(match["power"] or 1)))
     return Spec(name, tuple(axes), tuple(declared.dtypes), declared is not annotation)
 
 
@@ -107,7 +116,8 @@ def bind(f: Callable, arrays: tuple, config: dict[str, Any] | None = None) -> di
 
     Raises:
         TypeError: something is no array, or has the wrong kind of dtype.
-        ValueError: a rank or a size does not fit, or an axis is empty.
+        ValueError: a rank or a size does not fit, an axis is empty, or a configuration value that
+            shapes mention is no integer >= 1.
     """
     config = config or {}
     sizes: dict[str, Any] = {}
@@ -116,6 +126,11 @@ def bind(f: Callable, arrays: tuple, config: dict[str, Any] | None = None) -> di
     pairs = [(s, a) for s, a in pairs if not (a is None and s.optional)]
     for spec, array in pairs:
         _check_kind(f, spec, array)
+        for name in (a.factor for a in spec.axes if isinstance(a.factor, str)):
+            if not isinstance(config[name], Integral) or config[name] < 1:
+                raise ValueError(
+                    f"{f.__name__}: {name} is {config[name]!r}; wanted an integer >= 1"
+                )
     # plain names first, so that 4*H may stand before H
     for multiples in (False, True):
         for spec, array in pairs:

@@ -9,7 +9,7 @@ derivative of the loss with respect to x, in the shape of x.
 
 Letters of the shapes: N batch, T time, D features in, M features out, H hidden units (or the
 height of an image), W width, C channels in, K channels out or classes, KH and KW the kernel, HO
-and WO the output image.
+and WO the output image; L the length of a sequence that is convolved, D also the depth of a volume.
 """
 
 from scratchnn import checkpoints as checkpoints
@@ -22,7 +22,10 @@ from scratchnn.layers.affine import Linear as Linear
 from scratchnn.layers.composition import Op as Op
 from scratchnn.layers.composition import Residual as Residual
 from scratchnn.layers.composition import Sequential as Sequential
+from scratchnn.layers.convolution import Conv1d as Conv1d
 from scratchnn.layers.convolution import Conv2d as Conv2d
+from scratchnn.layers.convolution import Conv3d as Conv3d
+from scratchnn.layers.convolution import ConvTranspose2d as ConvTranspose2d
 from scratchnn.layers.gated import SwiGLU as SwiGLU
 from scratchnn.layers.rectifiers import PReLU as PReLU
 from scratchnn.layers.recurrence import LSTM as LSTM
@@ -43,8 +46,14 @@ from scratchnn.ops.affine import bilinear as bilinear
 from scratchnn.ops.affine import bilinear_backward as bilinear_backward
 from scratchnn.ops.affine import linear as linear
 from scratchnn.ops.affine import linear_backward as linear_backward
+from scratchnn.ops.convolution import conv1d as conv1d
+from scratchnn.ops.convolution import conv1d_backward as conv1d_backward
 from scratchnn.ops.convolution import conv2d as conv2d
 from scratchnn.ops.convolution import conv2d_backward as conv2d_backward
+from scratchnn.ops.convolution import conv3d as conv3d
+from scratchnn.ops.convolution import conv3d_backward as conv3d_backward
+from scratchnn.ops.convolution import conv_transpose2d as conv_transpose2d
+from scratchnn.ops.convolution import conv_transpose2d_backward as conv_transpose2d_backward
 from scratchnn.ops.elementwise import abs as abs
 from scratchnn.ops.elementwise import abs_backward as abs_backward
 from scratchnn.ops.elementwise import clip as clip
@@ -65,6 +74,12 @@ from scratchnn.ops.losses import cross_entropy as cross_entropy
 from scratchnn.ops.losses import cross_entropy_backward as cross_entropy_backward
 from scratchnn.ops.losses import mse as mse
 from scratchnn.ops.losses import mse_backward as mse_backward
+from scratchnn.ops.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from scratchnn.ops.pooling import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
+from scratchnn.ops.pooling import avg_pool2d as avg_pool2d
+from scratchnn.ops.pooling import avg_pool2d_backward as avg_pool2d_backward
+from scratchnn.ops.pooling import global_avg_pool2d as global_avg_pool2d
+from scratchnn.ops.pooling import global_avg_pool2d_backward as global_avg_pool2d_backward
 from scratchnn.ops.pooling import max_pool2d as max_pool2d
 from scratchnn.ops.pooling import max_pool2d_backward as max_pool2d_backward
 from scratchnn.ops.rectifiers import elu as elu
@@ -83,5 +98,11 @@ from scratchnn.ops.recurrence import lstm_cell as lstm_cell
 from scratchnn.ops.recurrence import lstm_cell_backward as lstm_cell_backward
 from scratchnn.ops.regularization import dropout as dropout
 from scratchnn.ops.regularization import dropout_backward as dropout_backward
+from scratchnn.ops.resampling import pixel_shuffle as pixel_shuffle
+from scratchnn.ops.resampling import pixel_shuffle_backward as pixel_shuffle_backward
+from scratchnn.ops.resampling import upsample_bilinear2d as upsample_bilinear2d
+from scratchnn.ops.resampling import upsample_bilinear2d_backward as upsample_bilinear2d_backward
+from scratchnn.ops.resampling import upsample_nearest2d as upsample_nearest2d
+from scratchnn.ops.resampling import upsample_nearest2d_backward as upsample_nearest2d_backward
 from scratchnn.ops.reshaping import flatten as flatten
 from scratchnn.ops.reshaping import flatten_backward as flatten_backward

@@ -18,6 +18,9 @@ BACKWARDS = [op.name for op in catalogue.OPS]
 # no sign in these changes the result: 1 - y appears as a mask, or the function has no operator
 SIGNLESS = {"relu", "flatten", "leaky_relu", "prelu", "elu", "selu", "softplus"}
 SIGNLESS |= {"clip", "maximum", "abs", "dropout", "bilinear"}
+SIGNLESS |= {"pixel_shuffle", "upsample_bilinear2d", "upsample_nearest2d"}
+SIGNLESS |= {"adaptive_avg_pool2d", "global_avg_pool2d", "conv_transpose2d"}
+SIGNLESS |= {"conv1d", "conv2d", "conv3d"}  # theirs stand in helpers, see test_convolution.py
 
 
 def sign_mutants(f):

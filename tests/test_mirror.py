@@ -27,8 +27,10 @@ FREE = {
     "optimizers",  # jaxnn wraps optax
 }
 HELPERS = {
-    "two",  # reads a configuration value
-    "fraction",  # likewise
+    "fraction",  # read configuration values
+    "per_axis",
+    "pairs",
+    "fitting",
 }  # public functions under ops/ that are no ops
 MAY_IMPORT = {
     "scratchnn": {"numpy", "scipy", "jaxtyping"},
@@ -40,7 +42,10 @@ MODELS = {  # every layer and model, small
     "PReLU": lambda nn: nn.PReLU(3),
     "SwiGLU": lambda nn: nn.SwiGLU(3, 5),
     "Dropout": lambda nn: nn.Dropout(0.5),
+    "Conv1d": lambda nn: nn.Conv1d(2, 3, size=3, padding="same"),
     "Conv2d": lambda nn: nn.Conv2d(2, 3, size=(3, 2), padding=1),
+    "Conv3d": lambda nn: nn.Conv3d(4, 6, size=(1, 3, 2), groups=2),
+    "ConvTranspose2d": lambda nn: nn.ConvTranspose2d(6, 4, size=(3, 2), groups=2),
     "LSTM": lambda nn: nn.LSTM(3, 2),
     "Op": lambda nn: nn.Op(nn.max_pool2d, size=2),
     "Residual": lambda nn: nn.Residual(nn.Linear(3, 3, bias=False)),

@@ -14,6 +14,7 @@ zeros = np.zeros
 
 def gates(w: Float[Array, "D 4*H"], h: Float[Array, "N H"]): ...
 def grouped(x: Float[Array, "N {groups}*G"], w: Float[Array, "G K"] | None = None): ...
+def blocks(x: Float[Array, "N {r}**2*C"]): ...
 def any_batch(x: Float[Array, "*batch D"], mask: Bool[Array, "*batch"]): ...
 def only_gates(b: Float[Array, " 4*H"]): ...
 def pixel(x: Float[Array, "N 3"]): ...
@@ -29,6 +30,7 @@ def loose(x: Float[Array, "_ N"], y: Float[Array, "_ N"], k: int = 1, *, eps=0.0
         ("*batch D", (Axis("batch", star=True), Axis("D")), "(*batch, D)"),
         ("3 4*H", (Axis("", 3), Axis("H", 4)), "(3, 4*H)"),
         ("{groups}*G", (Axis("G", "groups"),), "({groups}*G,)"),
+        ("{r}**2*C 2**3*K", (Axis("C", "r", power=2), Axis("K", 2, power=3)), "({r}**2*C, 2**3*K)"),
     ],
 )
 def test_read(text, axes, printed):
@@ -44,7 +46,7 @@ def test_read_kinds_and_options():
     assert [s.optional for s in found] == [False, False, False, True]
 
 
-@pytest.mark.parametrize("token", ["H-1", "H/2", "H*4", "#N", "...", "N=3", "4*"])
+@pytest.mark.parametrize("token", ["H-1", "H/2", "H*4", "#N", "...", "N=3", "4*", "4**2"])
 def test_an_axis_that_cannot_be_read(token):
     with pytest.raises(ValueError) as error:
         read("x", Float[Array, f"N {token}"])
@@ -66,6 +68,7 @@ def test_specs_are_the_positional_parameters():
         (only_gates, (zeros(8),), {}, {"H": 2}),
         (grouped, (zeros((7, 6)), None), {"groups": 3}, {"N": 7, "G": 2}),
         (grouped, (zeros((7, 6)), zeros((2, 5))), {"groups": 3}, {"N": 7, "G": 2, "K": 5}),
+        (blocks, (zeros((7, 18)),), {"r": 3}, {"N": 7, "C": 2}),
         (any_batch, (zeros(3), np.array(True)), {}, {"batch": (), "D": 3}),
         (any_batch, (zeros((2, 5, 3)), zeros((2, 5), bool)), {}, {"batch": (2, 5), "D": 3}),
         (loose, (zeros((2, 3)), zeros((5, 3)), 4), {}, {"N": 3}),  # _ is any size
@@ -193,6 +196,13 @@ def test_message_of_a_configured_multiple():
         "grouped: x has shape (7, 6), but its axis {groups}*G must be 9 (G = 3 from w); "
         "wanted (N, {groups}*G)"
     )
+
+
+@pytest.mark.parametrize("groups", [0, -1, 1.5, None])
+def test_message_of_a_configuration_that_is_no_factor(groups):
+    with pytest.raises(ValueError) as error:
+        expect(grouped, zeros((7, 6)), None, groups=groups)
+    assert str(error.value) == f"grouped: groups is {groups}; wanted an integer >= 1"
 
 
 def test_what_fits_is_remembered_with_shapes_dtypes_and_configuration():
