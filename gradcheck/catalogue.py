@@ -17,6 +17,20 @@ def _labels(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, A
     return rng.integers(0, sizes["K"], shape)
 
 
+def _ids(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]) -> np.ndarray:
+    return rng.integers(0, sizes["V"], shape)
+
+
+def _variances(
+    rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]
+) -> np.ndarray:
+    return rng.uniform(0.5, 2, shape)
+
+
+def _axes_exist(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    return all(-len(sizes["batch"]) <= a < len(sizes["batch"]) for a in config["axes"])
+
+
 def _two(value: Any) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
@@ -30,6 +44,8 @@ def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     KH, KW = _two(config["size"])
     return sizes["H"] >= KH and sizes["W"] >= KW
 
+
+_EPS = {"eps": (1e-5, 1.0)}
 
 OPS = (
     Op("linear"),
@@ -53,6 +69,20 @@ OPS = (
     Op("flatten"),
     Op("lstm_cell"),
     Op("lstm"),
+    Op(
+        "standardize",
+        config={"axes": ((-1,), (0,), (1, 0)), "eps": (1e-5, 1.0, 1e-3)},
+        where=_axes_exist,
+    ),
+    Op("batch_norm", config=_EPS),
+    Op("batch_norm_inference", config=_EPS, samplers={"var": _variances}),
+    Op("layer_norm", config=_EPS),
+    Op("group_norm", config={"groups": (2, 3, 1), "eps": (1e-5, 1.0, 1e-3)}),
+    Op("instance_norm", config=_EPS),
+    Op("rms_norm", config={"eps": (1e-6, 1.0)}),
+    Op("l2_normalize", config={"eps": (1e-12, 1.0)}),
+    Op("weight_norm", config={"eps": (1e-12, 1.0)}),
+    Op("embedding", samplers={"ids": _ids}),
 )
 
 LAYERS = (
@@ -68,6 +98,13 @@ LAYERS = (
         ),
         (2, 3),
     ),
+    Layer("BatchNorm", lambda nn: nn.BatchNorm(3), (2, 5, 7, 3), train=True),
+    Layer("LayerNorm", lambda nn: nn.LayerNorm(5, eps=0.1), (2, 3, 5)),
+    Layer("RMSNorm", lambda nn: nn.RMSNorm(5, eps=0.1), (2, 3, 5)),
+    Layer("GroupNorm", lambda nn: nn.GroupNorm(6, groups=2), (2, 5, 7, 6)),
+    Layer("InstanceNorm", lambda nn: nn.InstanceNorm(3, eps=0.1), (2, 5, 7, 3)),
+    Layer("WeightNorm", lambda nn: nn.WeightNorm(nn.Linear(3, 5)), (2, 3)),
+    Layer("Embedding", lambda nn: nn.Embedding(5, 3), lambda rng: rng.integers(0, 5, (2, 7))),
     Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
     Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
 )

@@ -21,6 +21,13 @@ from scratchnn.layers.composition import Op as Op
 from scratchnn.layers.composition import Residual as Residual
 from scratchnn.layers.composition import Sequential as Sequential
 from scratchnn.layers.convolution import Conv2d as Conv2d
+from scratchnn.layers.embeddings import Embedding as Embedding
+from scratchnn.layers.normalization import BatchNorm as BatchNorm
+from scratchnn.layers.normalization import GroupNorm as GroupNorm
+from scratchnn.layers.normalization import InstanceNorm as InstanceNorm
+from scratchnn.layers.normalization import LayerNorm as LayerNorm
+from scratchnn.layers.normalization import RMSNorm as RMSNorm
+from scratchnn.layers.normalization import WeightNorm as WeightNorm
 from scratchnn.layers.recurrence import LSTM as LSTM
 from scratchnn.models.cnn import residual_cnn as residual_cnn
 from scratchnn.models.mlp import MLP as MLP
@@ -38,10 +45,32 @@ from scratchnn.ops.affine import linear as linear
 from scratchnn.ops.affine import linear_backward as linear_backward
 from scratchnn.ops.convolution import conv2d as conv2d
 from scratchnn.ops.convolution import conv2d_backward as conv2d_backward
+from scratchnn.ops.embeddings import embedding as embedding
+from scratchnn.ops.embeddings import embedding_backward as embedding_backward
+from scratchnn.ops.lengths import l2_normalize as l2_normalize
+from scratchnn.ops.lengths import l2_normalize_backward as l2_normalize_backward
+from scratchnn.ops.lengths import rms_norm as rms_norm
+from scratchnn.ops.lengths import rms_norm_backward as rms_norm_backward
+from scratchnn.ops.lengths import weight_norm as weight_norm
+from scratchnn.ops.lengths import weight_norm_backward as weight_norm_backward
 from scratchnn.ops.losses import cross_entropy as cross_entropy
 from scratchnn.ops.losses import cross_entropy_backward as cross_entropy_backward
 from scratchnn.ops.losses import mse as mse
 from scratchnn.ops.losses import mse_backward as mse_backward
+from scratchnn.ops.normalization import batch_norm as batch_norm
+from scratchnn.ops.normalization import batch_norm_backward as batch_norm_backward
+from scratchnn.ops.normalization import batch_norm_inference as batch_norm_inference
+from scratchnn.ops.normalization import (
+    batch_norm_inference_backward as batch_norm_inference_backward,
+)
+from scratchnn.ops.normalization import group_norm as group_norm
+from scratchnn.ops.normalization import group_norm_backward as group_norm_backward
+from scratchnn.ops.normalization import instance_norm as instance_norm
+from scratchnn.ops.normalization import instance_norm_backward as instance_norm_backward
+from scratchnn.ops.normalization import layer_norm as layer_norm
+from scratchnn.ops.normalization import layer_norm_backward as layer_norm_backward
+from scratchnn.ops.normalization import standardize as standardize
+from scratchnn.ops.normalization import standardize_backward as standardize_backward
 from scratchnn.ops.pooling import max_pool2d as max_pool2d
 from scratchnn.ops.pooling import max_pool2d_backward as max_pool2d_backward
 from scratchnn.ops.recurrence import lstm as lstm
