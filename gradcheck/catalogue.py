@@ -6,6 +6,7 @@ imported before. An op's `config` lists the values of each option, each of which
 simply normal, as integers never are. A layer is built by either package from the same words.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ def _variances(
     rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]
 ) -> np.ndarray:
     return rng.uniform(0.5, 2, shape)
+
+
+def _turns(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    # the length of a single number takes all of it but a derivative of eps, too small to be seen
+    entries = sizes["D"] if "D" in sizes else math.prod(sizes["fan"])
+    return entries > 1 or config["eps"] == 1.0
 
 
 def _axes_exist(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
@@ -80,8 +87,8 @@ OPS = (
     Op("group_norm", config={"groups": (2, 3, 1), "eps": (1e-5, 1.0, 1e-3)}),
     Op("instance_norm", config=_EPS),
     Op("rms_norm", config={"eps": (1e-6, 1.0)}),
-    Op("l2_normalize", config={"eps": (1e-12, 1.0)}),
-    Op("weight_norm", config={"eps": (1e-12, 1.0)}),
+    Op("l2_normalize", config={"eps": (1e-12, 1.0)}, where=_turns),
+    Op("weight_norm", config={"eps": (1e-12, 1.0)}, where=_turns),
     Op("embedding", samplers={"ids": _ids}),
 )
 
