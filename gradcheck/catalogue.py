@@ -32,6 +32,26 @@ def _each(value: Any, n: int) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,) * n
 
 
+def _ids(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]) -> np.ndarray:
+    return rng.integers(0, sizes["V"], shape)
+
+
+def _variances(
+    rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]
+) -> np.ndarray:
+    return rng.uniform(0.5, 2, shape)
+
+
+def _turns(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    # the length of a single number takes all of it but a derivative of eps, too small to be seen
+    entries = sizes["D"] if "D" in sizes else math.prod(sizes["fan"])
+    return entries > 1 or config["eps"] == 1.0
+
+
+def _axes_exist(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    return all(-len(sizes["batch"]) <= a < len(sizes["batch"]) for a in config["axes"])
+
+
 def _kernel_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     """The kernel, dilated, is no larger than the padded image, along H for KH and so on."""
     axes = [axis for axis in sizes if "K" + axis in sizes]
@@ -70,6 +90,8 @@ def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
 def _two_inputs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((2, 11, 3)), rng.standard_normal((2, 11, 5))
 
+
+_EPS = {"eps": (1e-5, 1.0)}
 
 OPS = (
     Op("linear", sizes=({"batch": (), "D": 3, "M": 2},)),  # any leading axes, and none
@@ -163,6 +185,20 @@ OPS = (
     Op("flatten"),
     Op("lstm_cell"),
     Op("lstm"),
+    Op(
+        "standardize",
+        config={"axes": ((-1,), (0,), (1, 0)), "eps": (1e-5, 1.0, 1e-3)},
+        where=_axes_exist,
+    ),
+    Op("batch_norm", config=_EPS),
+    Op("batch_norm_inference", config=_EPS, samplers={"var": _variances}),
+    Op("layer_norm", config=_EPS),
+    Op("group_norm", config={"groups": (2, 3, 1), "eps": (1e-5, 1.0, 1e-3)}),
+    Op("instance_norm", config=_EPS),
+    Op("rms_norm", config={"eps": (1e-6, 1.0)}),
+    Op("l2_normalize", config={"eps": (1e-12, 1.0)}, where=_turns),
+    Op("weight_norm", config={"eps": (1e-12, 1.0)}, where=_turns),
+    Op("embedding", samplers={"ids": _ids}),
 )
 
 LAYERS = (
@@ -197,6 +233,13 @@ LAYERS = (
         ),
         (2, 3),
     ),
+    Layer("BatchNorm", lambda nn: nn.BatchNorm(3), (2, 5, 7, 3), train=True),
+    Layer("LayerNorm", lambda nn: nn.LayerNorm(5, eps=0.1), (2, 3, 5)),
+    Layer("RMSNorm", lambda nn: nn.RMSNorm(5, eps=0.1), (2, 3, 5)),
+    Layer("GroupNorm", lambda nn: nn.GroupNorm(6, groups=2), (2, 5, 7, 6)),
+    Layer("InstanceNorm", lambda nn: nn.InstanceNorm(3, eps=0.1), (2, 5, 7, 3)),
+    Layer("WeightNorm", lambda nn: nn.WeightNorm(nn.Linear(3, 5)), (2, 3)),
+    Layer("Embedding", lambda nn: nn.Embedding(5, 3), lambda rng: rng.integers(0, 5, (2, 7))),
     Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
     Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
 )

@@ -119,6 +119,16 @@ def _ndtr(x: float) -> float:
     return (1 + math.erf(x / math.sqrt(2))) / 2
 
 
+def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal, variance 1, for tables of which one row is read at a time.
+
+    >>> w = standard_normal(np.random.default_rng(0), (400, 100))
+    >>> bool(abs(w.var() - 1) < 0.02)
+    True
+    """
+    return _normal(rng, shape, 1)
+
+
 def _normal(rng, shape, variance):
     return jnp.asarray(np.sqrt(variance) * rng.standard_normal(shape))
 

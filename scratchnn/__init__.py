@@ -26,7 +26,14 @@ from scratchnn.layers.convolution import Conv1d as Conv1d
 from scratchnn.layers.convolution import Conv2d as Conv2d
 from scratchnn.layers.convolution import Conv3d as Conv3d
 from scratchnn.layers.convolution import ConvTranspose2d as ConvTranspose2d
+from scratchnn.layers.embeddings import Embedding as Embedding
 from scratchnn.layers.gated import SwiGLU as SwiGLU
+from scratchnn.layers.normalization import BatchNorm as BatchNorm
+from scratchnn.layers.normalization import GroupNorm as GroupNorm
+from scratchnn.layers.normalization import InstanceNorm as InstanceNorm
+from scratchnn.layers.normalization import LayerNorm as LayerNorm
+from scratchnn.layers.normalization import RMSNorm as RMSNorm
+from scratchnn.layers.normalization import WeightNorm as WeightNorm
 from scratchnn.layers.rectifiers import PReLU as PReLU
 from scratchnn.layers.recurrence import LSTM as LSTM
 from scratchnn.layers.regularization import Dropout as Dropout
@@ -60,6 +67,8 @@ from scratchnn.ops.elementwise import clip as clip
 from scratchnn.ops.elementwise import clip_backward as clip_backward
 from scratchnn.ops.elementwise import maximum as maximum
 from scratchnn.ops.elementwise import maximum_backward as maximum_backward
+from scratchnn.ops.embeddings import embedding as embedding
+from scratchnn.ops.embeddings import embedding_backward as embedding_backward
 from scratchnn.ops.gated import gelu as gelu
 from scratchnn.ops.gated import gelu_backward as gelu_backward
 from scratchnn.ops.gated import glu as glu
@@ -70,10 +79,30 @@ from scratchnn.ops.gated import silu as silu
 from scratchnn.ops.gated import silu_backward as silu_backward
 from scratchnn.ops.gated import swiglu as swiglu
 from scratchnn.ops.gated import swiglu_backward as swiglu_backward
+from scratchnn.ops.lengths import l2_normalize as l2_normalize
+from scratchnn.ops.lengths import l2_normalize_backward as l2_normalize_backward
+from scratchnn.ops.lengths import rms_norm as rms_norm
+from scratchnn.ops.lengths import rms_norm_backward as rms_norm_backward
+from scratchnn.ops.lengths import weight_norm as weight_norm
+from scratchnn.ops.lengths import weight_norm_backward as weight_norm_backward
 from scratchnn.ops.losses import cross_entropy as cross_entropy
 from scratchnn.ops.losses import cross_entropy_backward as cross_entropy_backward
 from scratchnn.ops.losses import mse as mse
 from scratchnn.ops.losses import mse_backward as mse_backward
+from scratchnn.ops.normalization import batch_norm as batch_norm
+from scratchnn.ops.normalization import batch_norm_backward as batch_norm_backward
+from scratchnn.ops.normalization import batch_norm_inference as batch_norm_inference
+from scratchnn.ops.normalization import (
+    batch_norm_inference_backward as batch_norm_inference_backward,
+)
+from scratchnn.ops.normalization import group_norm as group_norm
+from scratchnn.ops.normalization import group_norm_backward as group_norm_backward
+from scratchnn.ops.normalization import instance_norm as instance_norm
+from scratchnn.ops.normalization import instance_norm_backward as instance_norm_backward
+from scratchnn.ops.normalization import layer_norm as layer_norm
+from scratchnn.ops.normalization import layer_norm_backward as layer_norm_backward
+from scratchnn.ops.normalization import standardize as standardize
+from scratchnn.ops.normalization import standardize_backward as standardize_backward
 from scratchnn.ops.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
 from scratchnn.ops.pooling import adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward
 from scratchnn.ops.pooling import avg_pool2d as avg_pool2d

@@ -153,6 +153,16 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.zeros(shape)
 
 
+def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal, variance 1, for tables of which one row is read at a time.
+
+    >>> w = standard_normal(np.random.default_rng(0), (400, 100))
+    >>> bool(abs(w.var() - 1) < 0.02)
+    True
+    """
+    return _normal(rng, shape, 1)
+
+
 def _normal(rng, shape, variance):
     return np.sqrt(variance) * rng.standard_normal(shape)
 

@@ -31,6 +31,7 @@ HELPERS = {
     "per_axis",
     "pairs",
     "fitting",
+    "check_eps",  # checks one
 }  # public functions under ops/ that are no ops
 MAY_IMPORT = {
     "scratchnn": {"numpy", "scipy", "jaxtyping"},
@@ -50,6 +51,13 @@ MODELS = {  # every layer and model, small
     "Op": lambda nn: nn.Op(nn.max_pool2d, size=2),
     "Residual": lambda nn: nn.Residual(nn.Linear(3, 3, bias=False)),
     "Sequential": lambda nn: nn.Sequential((("a", nn.Linear(3, 3)), ("b", nn.Linear(3, 2)))),
+    "BatchNorm": lambda nn: nn.BatchNorm(3),
+    "LayerNorm": lambda nn: nn.LayerNorm(3),
+    "RMSNorm": lambda nn: nn.RMSNorm(3),
+    "GroupNorm": lambda nn: nn.GroupNorm(6, groups=2),
+    "InstanceNorm": lambda nn: nn.InstanceNorm(3),
+    "WeightNorm": lambda nn: nn.WeightNorm(nn.Linear(3, 2)),
+    "Embedding": lambda nn: nn.Embedding(5, 3),
     "MLP": lambda nn: nn.MLP((3, 5, 2)),
     "residual_cnn": lambda nn: nn.residual_cnn((4, 6, 1), (2, 3), 5, 10),
 }
