@@ -31,6 +31,17 @@ def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     return sizes["H"] >= KH and sizes["W"] >= KW
 
 
+def _characters(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 7, (5, 2))
+
+
+def _sentences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target ids; the first source is shorter and padded with 0."""
+    source, target = rng.integers(1, 13, (7, 2)), rng.integers(0, 11, (5, 2))
+    source[4:, 0] = 0
+    return source, target
+
+
 OPS = (
     Op("linear"),
     Op("relu"),
@@ -51,14 +62,22 @@ OPS = (
         where=_window_fits,
     ),
     Op("flatten"),
+    Op("rnn_cell"),
+    Op("rnn"),
+    Op("gru_cell", config={"linear_before_reset": (True, False)}),
+    Op("gru", config={"linear_before_reset": (True, False)}),
     Op("lstm_cell"),
     Op("lstm"),
+    Op("additive_attention"),
 )
 
 LAYERS = (
     Layer("Linear", lambda nn: nn.Linear(3, 5), (2, 3)),
     Layer("Conv2d", lambda nn: nn.Conv2d(3, 5, (3, 2), stride=2, padding=1), (2, 7, 11, 3)),
-    Layer("LSTM", lambda nn: nn.LSTM(3, 5), (7, 2, 3)),
+    Layer("RNN", lambda nn: nn.RNN(3, 5), (7, 2, 3)),
+    Layer("GRU", lambda nn: nn.GRU(3, 5, linear_before_reset=False), (7, 2, 3)),
+    Layer("LSTM", lambda nn: nn.LSTM(3, 5, peepholes=True), (7, 2, 3)),
+    Layer("Bidirectional", lambda nn: nn.Bidirectional(nn.GRU(3, 5), nn.RNN(3, 2)), (7, 2, 3)),
     Layer("Op", lambda nn: nn.Op(nn.max_pool2d, size=(2, 3), stride=1), (2, 5, 7, 3)),
     Layer("Residual", lambda nn: nn.Residual(nn.Linear(3, 3)), (2, 3)),
     Layer(
@@ -70,6 +89,8 @@ LAYERS = (
     ),
     Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
     Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
+    Layer("CharRNN", lambda nn: nn.CharRNN(nn.LSTM, 7, 3, n_layers=2), _characters),
+    Layer("Seq2Seq", lambda nn: nn.Seq2Seq(13, 11, 5, 3), _sentences),
 )
 
 
