@@ -93,6 +93,18 @@ def _two_inputs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 _EPS = {"eps": (1e-5, 1.0)}
 
+
+def _characters(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 7, (5, 2))
+
+
+def _sentences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target ids; the first source is shorter and padded with 0."""
+    source, target = rng.integers(1, 13, (7, 2)), rng.integers(0, 11, (5, 2))
+    source[4:, 0] = 0
+    return source, target
+
+
 OPS = (
     Op("linear", sizes=({"batch": (), "D": 3, "M": 2},)),  # any leading axes, and none
     Op("bilinear", sizes=({"batch": (), "I": 3, "J": 5, "K": 2},)),
@@ -183,6 +195,10 @@ OPS = (
     Op("upsample_bilinear2d", config={"factor": (2, (1, 3))}),
     Op("pixel_shuffle", config={"factor": (2, 3)}),
     Op("flatten"),
+    Op("rnn_cell"),
+    Op("rnn"),
+    Op("gru_cell", config={"linear_before_reset": (True, False)}),
+    Op("gru", config={"linear_before_reset": (True, False)}),
     Op("lstm_cell"),
     Op("lstm"),
     Op(
@@ -199,6 +215,7 @@ OPS = (
     Op("l2_normalize", config={"eps": (1e-12, 1.0)}, where=_turns),
     Op("weight_norm", config={"eps": (1e-12, 1.0)}, where=_turns),
     Op("embedding", samplers={"ids": _ids}),
+    Op("additive_attention"),
 )
 
 LAYERS = (
@@ -223,7 +240,10 @@ LAYERS = (
         lambda nn: nn.ConvTranspose2d(6, 4, (3, 2), stride=2, output_padding=1, groups=2),
         (3, 5, 2, 6),
     ),
-    Layer("LSTM", lambda nn: nn.LSTM(3, 5), (7, 2, 3)),
+    Layer("RNN", lambda nn: nn.RNN(3, 5), (7, 2, 3)),
+    Layer("GRU", lambda nn: nn.GRU(3, 5, linear_before_reset=False), (7, 2, 3)),
+    Layer("LSTM", lambda nn: nn.LSTM(3, 5, peepholes=True), (7, 2, 3)),
+    Layer("Bidirectional", lambda nn: nn.Bidirectional(nn.GRU(3, 5), nn.RNN(3, 2)), (7, 2, 3)),
     Layer("Op", lambda nn: nn.Op(nn.max_pool2d, size=(2, 3), stride=1), (2, 5, 7, 3)),
     Layer("Residual", lambda nn: nn.Residual(nn.Linear(3, 3)), (2, 3)),
     Layer(
@@ -242,6 +262,8 @@ LAYERS = (
     Layer("Embedding", lambda nn: nn.Embedding(5, 3), lambda rng: rng.integers(0, 5, (2, 7))),
     Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
     Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
+    Layer("CharRNN", lambda nn: nn.CharRNN(nn.LSTM, 7, 3, n_layers=2), _characters),
+    Layer("Seq2Seq", lambda nn: nn.Seq2Seq(13, 11, 5, 3), _sentences),
 )
 
 

@@ -99,12 +99,12 @@ def _extrapolate(
 def _noise(phi: Callable[[float], float], top: int) -> float:
     """Three standard deviations of the noise of phi, from steps far too short to see its shape.
 
-    Twice: short steps may stand still where phi is computed in steps, in float32 say.
+    Twice: short steps may stand still where phi is computed in steps, as 1 + x^2 is for small x.
     """
-    short, long = 2.0 ** max(top - 23, -44), 2.0 ** max(top - 14, -44)  # shorter are lost in x
+    short, long = 2.0 ** max(top - 23, -44), 2.0 ** (top - 10)  # shorter are lost in x
     return 3 * max(
         _sigma([phi(k * step) for k in range(-3, 4)], least)
-        for step, least in ((short, 3), (long, 4))
+        for step, least in ((short, 3), (long, 5))
     )
 
 

@@ -27,10 +27,15 @@ from jaxnn.layers.normalization import LayerNorm as LayerNorm
 from jaxnn.layers.normalization import RMSNorm as RMSNorm
 from jaxnn.layers.normalization import WeightNorm as WeightNorm
 from jaxnn.layers.rectifiers import PReLU as PReLU
+from jaxnn.layers.recurrence import GRU as GRU
 from jaxnn.layers.recurrence import LSTM as LSTM
+from jaxnn.layers.recurrence import RNN as RNN
+from jaxnn.layers.recurrence import Bidirectional as Bidirectional
 from jaxnn.layers.regularization import Dropout as Dropout
+from jaxnn.models.char_rnn import CharRNN as CharRNN
 from jaxnn.models.cnn import residual_cnn as residual_cnn
 from jaxnn.models.mlp import MLP as MLP
+from jaxnn.models.seq2seq import Seq2Seq as Seq2Seq
 from jaxnn.ops.activations import log_softmax as log_softmax
 from jaxnn.ops.activations import relu as relu
 from jaxnn.ops.activations import sigmoid as sigmoid
@@ -38,6 +43,7 @@ from jaxnn.ops.activations import softmax as softmax
 from jaxnn.ops.activations import tanh as tanh
 from jaxnn.ops.affine import bilinear as bilinear
 from jaxnn.ops.affine import linear as linear
+from jaxnn.ops.alignment import additive_attention as additive_attention
 from jaxnn.ops.convolution import conv1d as conv1d
 from jaxnn.ops.convolution import conv2d as conv2d
 from jaxnn.ops.convolution import conv3d as conv3d
@@ -56,6 +62,9 @@ from jaxnn.ops.lengths import rms_norm as rms_norm
 from jaxnn.ops.lengths import weight_norm as weight_norm
 from jaxnn.ops.losses import cross_entropy as cross_entropy
 from jaxnn.ops.losses import mse as mse
+from jaxnn.ops.memory import lstm as lstm
+from jaxnn.ops.memory import lstm_cell as lstm_cell
+from jaxnn.ops.memory import reorder_gates as reorder_gates
 from jaxnn.ops.normalization import batch_norm as batch_norm
 from jaxnn.ops.normalization import batch_norm_inference as batch_norm_inference
 from jaxnn.ops.normalization import group_norm as group_norm
@@ -71,8 +80,10 @@ from jaxnn.ops.rectifiers import leaky_relu as leaky_relu
 from jaxnn.ops.rectifiers import prelu as prelu
 from jaxnn.ops.rectifiers import selu as selu
 from jaxnn.ops.rectifiers import softplus as softplus
-from jaxnn.ops.recurrence import lstm as lstm
-from jaxnn.ops.recurrence import lstm_cell as lstm_cell
+from jaxnn.ops.recurrence import gru as gru
+from jaxnn.ops.recurrence import gru_cell as gru_cell
+from jaxnn.ops.recurrence import rnn as rnn
+from jaxnn.ops.recurrence import rnn_cell as rnn_cell
 from jaxnn.ops.regularization import dropout as dropout
 from jaxnn.ops.resampling import pixel_shuffle as pixel_shuffle
 from jaxnn.ops.resampling import upsample_bilinear2d as upsample_bilinear2d

@@ -11,7 +11,10 @@ LAYERS = {  # layer, shape of x
     "linear": (nn.Linear(3, 2), (5, 3)),
     "linear without bias": (nn.Linear(3, 2, bias=False), (5, 3)),
     "conv2d": (nn.Conv2d(2, 3, size=3, stride=2, padding=1), (2, 5, 7, 2)),
-    "lstm": (nn.LSTM(3, 2), (4, 5, 3)),
+    "rnn": (nn.RNN(3, 2), (4, 5, 3)),
+    "gru": (nn.GRU(3, 2, linear_before_reset=False), (4, 5, 3)),
+    "lstm": (nn.LSTM(3, 2, peepholes=True), (4, 5, 3)),
+    "bidirectional": (nn.Bidirectional(nn.GRU(3, 2), nn.LSTM(3, 5)), (4, 5, 3)),
     "op": (nn.Op(nn.softmax), (5, 3)),
     "op with configuration": (nn.Op(nn.max_pool2d, size=(2, 3), stride=1), (2, 5, 7, 2)),
     "residual": (nn.Residual(nn.Linear(3, 3)), (5, 3)),
@@ -155,9 +158,10 @@ def test_sequential_carries_the_state_of_its_layers(rng):
     assert (given["lstm"]["h"] == 0).all() and abs(state["lstm"]["h"]).min() > 0
 
 
-def test_a_float64_carry_stays_so_under_float32_inputs(rng):
-    layer = nn.LSTM(3, 2)
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_a_float64_carry_stays_so_under_float32_inputs(kind, rng):
+    layer = kind(3, 2)
     params, _ = layer.init(rng)
     params = trees.map(lambda p: p.astype("float32"), params)
     (y, state), _ = layer.forward(params, layer.carry(4), np.ones((5, 4, 3), "float32"))
-    assert (y.dtype, dtypes(state)) == ("float32", {"c": "float64", "h": "float64"})
+    assert (y.dtype, dtypes(state)) == ("float32", dict.fromkeys(dtypes(layer.carry(4)), "float64"))

@@ -32,6 +32,7 @@ HELPERS = {
     "pairs",
     "fitting",
     "check_eps",  # checks one
+    "reorder_gates",  # permutes the columns of weights from elsewhere
 }  # public functions under ops/ that are no ops
 MAY_IMPORT = {
     "scratchnn": {"numpy", "scipy", "jaxtyping"},
@@ -47,7 +48,10 @@ MODELS = {  # every layer and model, small
     "Conv2d": lambda nn: nn.Conv2d(2, 3, size=(3, 2), padding=1),
     "Conv3d": lambda nn: nn.Conv3d(4, 6, size=(1, 3, 2), groups=2),
     "ConvTranspose2d": lambda nn: nn.ConvTranspose2d(6, 4, size=(3, 2), groups=2),
-    "LSTM": lambda nn: nn.LSTM(3, 2),
+    "RNN": lambda nn: nn.RNN(3, 2),
+    "GRU": lambda nn: nn.GRU(3, 2),
+    "LSTM": lambda nn: nn.LSTM(3, 2, peepholes=True),
+    "Bidirectional": lambda nn: nn.Bidirectional(nn.GRU(3, 2), nn.RNN(3, 5)),
     "Op": lambda nn: nn.Op(nn.max_pool2d, size=2),
     "Residual": lambda nn: nn.Residual(nn.Linear(3, 3, bias=False)),
     "Sequential": lambda nn: nn.Sequential((("a", nn.Linear(3, 3)), ("b", nn.Linear(3, 2)))),
@@ -60,6 +64,8 @@ MODELS = {  # every layer and model, small
     "Embedding": lambda nn: nn.Embedding(5, 3),
     "MLP": lambda nn: nn.MLP((3, 5, 2)),
     "residual_cnn": lambda nn: nn.residual_cnn((4, 6, 1), (2, 3), 5, 10),
+    "CharRNN": lambda nn: nn.CharRNN(nn.LSTM, 7, 3, n_layers=2),
+    "Seq2Seq": lambda nn: nn.Seq2Seq(7, 5, 3, 2),
 }
 
 
