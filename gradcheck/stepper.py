@@ -38,11 +38,15 @@ class Recorder(Hook):
     def call(self, site: Site, f: Callable, *args: Any, **kwargs: Any) -> Any:
         if not hasattr(f, "__code__"):
             return f(*args, **kwargs)
+        before = len(self.steps)
         self.depth += 1
         try:
             return f(*args, **kwargs)
         finally:
             self.depth -= 1
+            given = (*args, *kwargs.values())
+            if given and all(map(_is_size, given)):
+                del self.steps[before:]  # sizes from sizes: no part of the mathematics
 
     def assign(self, site: Site, value: Any) -> Any:
         # reading and checking declared shapes is no part of the mathematics
@@ -52,6 +56,13 @@ class Recorder(Hook):
         return value
 
     augment = assign
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value is an option or a size, or made of such."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_size, value))
+    return value is None or isinstance(value, (int, np.integer, str, slice))
 
 
 def record(subject: Subject, dy: tuple) -> tuple[list[Step], list[Step]]:

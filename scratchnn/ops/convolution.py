@@ -285,7 +285,7 @@ def conv_transpose2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Ar
     dq = np.pad(dy, ((0, 0), *sides, (0, 0)))
     dx = _gather(dq, w, strides, dilations, groups)
     dw = _overlap(dq, x, w.shape, strides, dilations, groups)
-    db = dy.sum((0, 1, 2)) if has_bias else None
+    db = _total(dy) if has_bias else None
     return dx, dw, db
 
 
@@ -307,24 +307,21 @@ def _conv_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None]
     dw = _overlap(p, dy, w.shape, strides, dilations, groups)
     dp = _scatter(dy, w, p.shape, strides, dilations, groups)
     dx = _without(dp, sides)
-    db = dy.sum(tuple(range(dy.ndim - 1))) if has_bias else None
+    db = _total(dy) if has_bias else None
     return dx, dw, db
 
 
-# the three sums; comments name the axes of conv2d
+# the three sums, and what they need; comments name the axes of conv2d
 
 
 def _gather(p: Array, w: Array, strides: Sizes, dilations: Sizes, groups: int) -> Array:
     """y_nhwk = sum_ijc p_n,sh+di,tw+ej,c w_ijck, as one product of matrices per group."""
     n = len(strides)
-    reach = _reach(w.shape[:n], dilations)
-    windows = sliding_window_view(p, reach, axis=tuple(range(1, n + 1)))
+    windows = sliding_window_view(p, _reach(w.shape[:n], dilations), tuple(range(1, n + 1)))
     every = [slice(None, None, step) for step in (*strides, *dilations)]
     windows = np.moveaxis(windows, n + 1, -1)[:, *every]  # N HO WO KH KW C
-    ys = [
-        np.tensordot(windows[..., c], w[..., k], axes=n + 1)  # over KH KW C
-        for c, k in _blocks(groups, p.shape[-1], w.shape[-1])
-    ]
+    blocks = _blocks(groups, p.shape[-1], w.shape[-1])
+    ys = [np.tensordot(windows[..., c], w[..., k], axes=n + 1) for c, k in blocks]
     return np.concatenate(ys, -1) if groups > 1 else ys[0]
 
 
@@ -333,9 +330,9 @@ def _scatter(
 ) -> Array:
     """dp_n,sh+di,tw+ej,c += sum_k dy_nhwk w_ijck, one kernel offset (i, j) at a time."""
     dp = np.zeros(shape, dy.dtype)
-    for at in np.ndindex(w.shape[:-2]):
-        met = _met(at, dy.shape[1:-1], strides, dilations)
-        for c, k in _blocks(groups, shape[-1], w.shape[-1]):
+    blocks = _blocks(groups, shape[-1], w.shape[-1])
+    for at, met in _offsets(w.shape[:-2], dy.shape[1:-1], strides, dilations):
+        for c, k in blocks:
             dp[*met, c] += np.tensordot(dy[..., k], w[*at, :, k], axes=(-1, -1))
     return dp
 
@@ -344,19 +341,29 @@ def _overlap(
     p: Array, dy: Array, shape: Sizes, strides: Sizes, dilations: Sizes, groups: int
 ) -> Array:
     """dw_ijck = sum_nhw p_n,sh+di,tw+ej,c dy_nhwk, one kernel offset (i, j) at a time."""
-    dw = np.empty(shape, dy.dtype)
+    dw = np.zeros(shape, dy.dtype)
     rows = tuple(range(dy.ndim - 1))  # N HO WO
-    for at in np.ndindex(shape[:-2]):
-        met = _met(at, dy.shape[1:-1], strides, dilations)
-        for c, k in _blocks(groups, p.shape[-1], shape[-1]):
+    blocks = _blocks(groups, p.shape[-1], shape[-1])
+    for at, met in _offsets(shape[:-2], dy.shape[1:-1], strides, dilations):
+        for c, k in blocks:
             dw[*at, :, k] = np.tensordot(p[*met, c], dy[..., k], axes=(rows, rows))
     return dw
 
 
-def _met(at: Sizes, out: Sizes, strides: Sizes, dilations: Sizes) -> tuple[slice, ...]:
-    """Where kernel offset (i, j) meets p: in all n, rows sh + di and columns tw + ej."""
-    axes = zip(at, out, strides, dilations, strict=True)
-    return slice(None), *(slice(d * i, d * i + s * HO, s) for i, HO, s, d in axes)
+def _total(dy: Array) -> Array:
+    """sum_nhw dy_nhwk, image by image: one long running sum would lose digits in float32."""
+    return dy.sum(tuple(range(1, dy.ndim - 1))).sum(0)
+
+
+def _offsets(kernel: Sizes, out: Sizes, strides: Sizes, dilations: Sizes) -> list[tuple]:
+    """Every (i, j), and where it meets p: in all n, rows sh + di and columns tw + ej."""
+
+    def met(i: int, HO: int, s: int, d: int) -> slice:
+        return slice(d * i, d * i + s * HO, s)
+
+    return [
+        (at, (slice(None), *map(met, at, out, strides, dilations))) for at in np.ndindex(kernel)
+    ]
 
 
 def _blocks(groups: int, n_in: int, n_out: int) -> list[tuple[slice, slice]]:

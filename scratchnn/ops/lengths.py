@@ -101,7 +101,8 @@ def l2_normalize(
 def l2_normalize_backward(dy: Array, cache: tuple) -> Array:
     """dx_d = r (dy_d - y_d sum_e dy_e y_e)."""
     y, r = cache
-    return r * (dy - y * (dy * y).sum(-1, keepdims=True))
+    dx = r * (dy - y * (dy * y).sum(-1, keepdims=True))
+    return dx
 
 
 def weight_norm(

@@ -82,7 +82,8 @@ def standardize_backward(dy: tuple[Array, Array | float, Array | float], cache: 
     n = x_hat.size // r.size
     dmean = dmean_out - r * dx_hat.sum(axes, keepdims=True)
     dvar = dvar_out - r * r / 2 * (dx_hat * x_hat).sum(axes, keepdims=True)
-    return r * dx_hat + dmean / n + (2 * dvar / (n * r)) * x_hat
+    dx = r * dx_hat + dmean / n + (2 * dvar / (n * r)) * x_hat
+    return dx
 
 
 def batch_norm(
