@@ -52,6 +52,28 @@ def _axes_exist(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     return all(-len(sizes["batch"]) <= a < len(sizes["batch"]) for a in config["axes"])
 
 
+def _first_is_0(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
+    """Labels of which one at least is not 1, so that 1 can be ignored."""
+    labels = _labels(rng, shape, sizes)
+    labels.flat[0] = 0
+    return labels
+
+
+def _classes_remain(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    """With one class left its weight cancels, and no derivative by it is left to look at."""
+    return config["ignore_index"] is None or sizes["K"] >= 3
+
+
+def _positive(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
+    return rng.uniform(0.5, 1.5, shape)
+
+
+def _probabilities(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
+    """Distributions over the last axis, no entry so small that a difference step makes it < 0."""
+    p = _positive(rng, shape, sizes)
+    return p / p.sum(-1, keepdims=True)
+
+
 def _kernel_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     """The kernel, dilated, is no larger than the padded image, along H for KH and so on."""
     axes = [axis for axis in sizes if "K" + axis in sizes]
@@ -105,6 +127,21 @@ def _sentences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return source, target
 
 
+def _most_labels(sizes: dict[str, Any]) -> int:
+    """So many that the frames suffice even where all labels are equal."""
+    return min(sizes["L"], (sizes["T"] + 1) // 2)
+
+
+# labels are no 0 and no 1, so that either can be the blank
+_CTC = {
+    "labels": lambda rng, shape, sizes: rng.integers(2, sizes["K"], shape),
+    "input_lengths": lambda rng, shape, sizes: rng.integers(
+        2 * _most_labels(sizes) - 1, sizes["T"] + 1, shape
+    ),
+    "label_lengths": lambda rng, shape, sizes: rng.integers(0, _most_labels(sizes) + 1, shape),
+}
+
+
 OPS = (
     Op("linear", sizes=({"batch": (), "D": 3, "M": 2},)),  # any leading axes, and none
     Op("bilinear", sizes=({"batch": (), "I": 3, "J": 5, "K": 2},)),
@@ -127,8 +164,27 @@ OPS = (
     Op("maximum"),
     Op("abs"),
     Op("dropout", config={"rate": (0.5, 0.0, 0.9)}),
-    Op("cross_entropy", samplers={"labels": _labels}),
+    Op(
+        "cross_entropy",
+        config={"label_smoothing": (0.1, 0.0), "ignore_index": (1, None)},
+        where=_classes_remain,
+        samplers={"labels": _first_is_0, "weights": _positive},
+    ),
+    Op("soft_cross_entropy"),
+    Op("binary_cross_entropy"),
+    Op("kl_divergence", samplers={"q": _probabilities}),
+    Op("hinge", config={"margin": (1.0, 0.3)}, samplers={"labels": _labels}),
     Op("mse"),
+    Op("l1"),
+    Op("huber", config={"delta": (1.0, 0.3)}),
+    Op("cosine", config={"eps": (1e-8, 2.0)}),
+    Op("triplet", config={"margin": (1.0, 0.3)}),
+    Op(
+        "ctc",
+        config={"blank": (0, 1)},
+        where=lambda sizes, config: sizes["K"] >= 3,
+        samplers=_CTC,
+    ),
     Op(
         "conv2d",
         config={

@@ -53,7 +53,7 @@ def run(experiment: Experiment, carry: tuple, split: Split, batches: Array) -> t
             x = scaled(split.x[batch], split.scale, params)
             (logits, state), cache = model.forward(params, state, x, train=True)
             loss, loss_cache = nn.cross_entropy(logits, split.y[batch])
-            dlogits, _ = nn.cross_entropy_backward(1.0, loss_cache)
+            dlogits, _, _ = nn.cross_entropy_backward(1.0, loss_cache)
             grads, _ = model.backward(dlogits, cache)
             updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
             params = apply_updates(params, updates)
