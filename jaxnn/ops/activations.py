@@ -59,3 +59,13 @@ def log_softmax(x: Float[Array, "*batch K"]) -> Float[Array, "*batch K"]:
     """
     expect(log_softmax, x)
     return jax.nn.log_softmax(x, axis=-1)
+
+
+def gelu(x: Float[Array, "*batch"], *, approximate: bool = False) -> Float[Array, "*batch"]:
+    """Gaussian error linear unit, y = x Phi(x).
+
+    >>> gelu(jnp.array([0.0])).tolist()
+    [0.0]
+    """
+    expect(gelu, x)
+    return jax.nn.gelu(x, approximate=approximate)

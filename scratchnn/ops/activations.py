@@ -1,8 +1,10 @@
 """Activations: one array in, one array out."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 from scratchnn.shapes import expect
 
@@ -186,3 +188,50 @@ def log_softmax_backward(dy: Array, cache: tuple) -> Array:
     """dx_j = dy_j - exp(y_j) sum_i dy_i, as softmax(x) = exp(y)."""
     (y,) = cache
     return dy - np.exp(y) * dy.sum(-1, keepdims=True)
+
+
+def gelu(
+    x: Float[Array, "*batch"], *, approximate: bool = False
+) -> tuple[Float[Array, "*batch"], tuple]:
+    """Gaussian error linear unit, y = x Phi(x).
+
+        Phi(x) = (1 + erf(x / sqrt 2)) / 2        phi(x) = exp(-x^2 / 2) / sqrt(2 pi)
+        dx = dy (Phi(x) + x phi(x))
+
+    The approximation replaces Phi by (1 + t) / 2 with t = tanh(c (x + 0.044715 x^3)) and
+    c = sqrt(2 / pi), whose slope is (1 - t^2) c (1 + 3 0.044715 x^2) / 2; forward and backward
+    are of the same form.
+
+    Args:
+        x: any shape.
+        approximate: whether to take the tanh form, as GPT-2 does.
+
+    Returns:
+        y and the cache of `gelu_backward`.
+
+    Raises:
+        TypeError: x is not a floating array.
+        ValueError: x is empty.
+
+    Source: Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415.
+
+    >>> y, cache = gelu(np.array([0.0]))
+    >>> y.tolist(), gelu_backward(np.ones(1), cache).tolist()
+    ([0.0], [0.5])
+    """
+    expect(gelu, x)
+    if approximate:
+        c = math.sqrt(2 / math.pi)
+        t = np.tanh(c * (x + 0.044715 * x**3))
+        cdf = (1 + t) / 2
+        slope = (1 - t) * (1 + t) * c * (1 + 3 * 0.044715 * x**2) / 2
+    else:
+        cdf = ndtr(x)
+        slope = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return x * cdf, (x, cdf, slope)
+
+
+def gelu_backward(dy: Array, cache: tuple) -> Array:
+    """dx = dy (Phi(x) + x Phi'(x))."""
+    x, cdf, slope = cache
+    return dy * (cdf + x * slope)
