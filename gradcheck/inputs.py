@@ -34,21 +34,27 @@ def axes(f: Callable) -> dict[str, bool]:
 def distinct_sizes(
     f: Callable, where: Callable, config: dict[str, Any], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Pairwise distinct primes for the axes of f; a starred name gets two of them.
+    """Pairwise distinct primes for the axes of f; a starred name gets two of them, or else one.
 
     Raises:
         InputError: no assignment satisfies `where(sizes, config)`.
     """
     names = axes(f)
-    count = sum(2 if star else 1 for star in names.values())
 
-    def draw() -> dict[str, Any]:
+    def draw(stars: int) -> dict[str, Any]:
+        count = sum(stars if star else 1 for star in names.values())
         primes = iter(int(p) for p in rng.permutation(PRIMES[: max(count, 2)]))
         return {
-            n: (next(primes), next(primes)) if star else next(primes) for n, star in names.items()
+            n: tuple(next(primes) for _ in range(stars)) if star else next(primes)
+            for n, star in names.items()
         }
 
-    return _first(f, draw, where, config)
+    try:
+        return _first(f, lambda: draw(2), where, config)
+    except InputError:  # with so many axes an array of distinct primes may exceed MOST
+        if not any(names.values()):
+            raise
+        return _first(f, lambda: draw(1), where, config)
 
 
 def free_sizes(
