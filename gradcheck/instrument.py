@@ -88,7 +88,7 @@ def watching(functions: Iterable[Callable], hook: Hook) -> Iterator[None]:
 def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
     """The Python functions that `roots` can call, as far as they belong to the same project."""
     roots = list(roots)
-    home = {_home(f) for f in map(_plain, roots) if f is not None}
+    home = frozenset(_home(f) for f in map(_plain, roots) if f is not None)
     found: dict[int, types.FunctionType] = {}
     seen: set[int] = set()
     queue: list[Any] = list(roots)
@@ -131,7 +131,8 @@ def _home(f: types.FunctionType) -> tuple[str, str]:
     return (package, "") if nested else ("", str(Path(f.__code__.co_filename).parent))
 
 
-def _is_home(cls: type, home: set[tuple[str, str]]) -> bool:
+@lru_cache(maxsize=4096)  # asked again for every value in reach
+def _is_home(cls: type, home: frozenset[tuple[str, str]]) -> bool:
     return (cls.__module__.split(".")[0], "") in home or any(
         isinstance(v, types.FunctionType) and _home(v) in home for v in vars(cls).values()
     )
