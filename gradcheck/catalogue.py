@@ -17,6 +17,29 @@ def _labels(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, A
     return rng.integers(0, sizes["K"], shape)
 
 
+def _ids(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]) -> np.ndarray:
+    return rng.integers(0, sizes["V"], shape)
+
+
+def _positions(
+    rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]
+) -> np.ndarray:
+    return rng.integers(0, 50, shape)
+
+
+def _heads_fit(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    return config["heads"] % config["kv_heads"] == 0
+
+
+def _sequence_and_mask(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return rng.standard_normal((2, 3, 8)), rng.random((2, 3, 3)) < 0.6
+
+
+def _sequence_memory_and_mask(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    x, memory = rng.standard_normal((2, 3, 6)), rng.standard_normal((2, 5, 6))
+    return x, memory, rng.random((2, 3, 5)) < 0.6
+
+
 def _two(value: Any) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
@@ -53,6 +76,23 @@ OPS = (
     Op("flatten"),
     Op("lstm_cell"),
     Op("lstm"),
+    Op("gelu", config={"approximate": (False, True)}),
+    Op("layer_norm", config={"eps": (1e-5, 1.0)}),
+    Op("embedding", samplers={"ids": _ids}),
+    Op("attention", config={"causal": (False, True), "scale": (None, 2.0)}),
+    Op(
+        "blockwise_attention",
+        config={"causal": (False, True, False), "scale": (None, 2.0, None), "block": (2, 3, 128)},
+    ),
+    Op("project_heads", config={"heads": (2, 3)}),
+    Op("merge_heads"),
+    Op("grouped_attention", config={"groups": (2, 1, 3), "causal": (False, True, True)}),
+    Op(
+        "multi_head_attention",
+        config={"heads": (2, 4), "kv_heads": (2, 2), "causal": (False, True)},
+        where=_heads_fit,
+    ),
+    Op("rotary", config={"base": (10000.0, 10.0)}, samplers={"positions": _positions}),
 )
 
 LAYERS = (
@@ -68,8 +108,24 @@ LAYERS = (
         ),
         (2, 3),
     ),
+    Layer("LearnedPositions", lambda nn: nn.LearnedPositions(5, 7), (2, 3, 7)),
+    Layer(
+        "MultiHeadAttention",
+        lambda nn: nn.MultiHeadAttention(8, 4, 2, causal=True, rotary_base=100.0),
+        _sequence_and_mask,
+    ),
+    Layer("TransformerBlock", lambda nn: nn.TransformerBlock(6, 2, 5), (2, 3, 6)),
+    Layer("DecoderBlock", lambda nn: nn.DecoderBlock(6, 2, 5), _sequence_memory_and_mask),
     Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
     Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
+    Layer(
+        "GPT", lambda nn: nn.GPT(7, 5, 6, 2, 1, d_hidden=5), lambda rng: rng.integers(0, 7, (2, 3))
+    ),
+    Layer(
+        "EncoderDecoder",
+        lambda nn: nn.EncoderDecoder(5, 7, 6, 2, 1, d_hidden=3),
+        lambda rng: (rng.integers(0, 5, (2, 5)), rng.integers(0, 7, (2, 3))),
+    ),
 )
 
 
