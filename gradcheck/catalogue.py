@@ -74,6 +74,25 @@ def _probabilities(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict
     return p / p.sum(-1, keepdims=True)
 
 
+def _positions(
+    rng: np.random.Generator, shape: tuple[int, ...], sizes: dict[str, Any]
+) -> np.ndarray:
+    return rng.integers(0, 50, shape)
+
+
+def _heads_fit(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    return config["heads"] % config["kv_heads"] == 0
+
+
+def _sequence_and_mask(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return rng.standard_normal((2, 3, 8)), rng.random((2, 3, 3)) < 0.6
+
+
+def _sequence_memory_and_mask(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    x, memory = rng.standard_normal((2, 3, 6)), rng.standard_normal((2, 5, 6))
+    return x, memory, rng.random((2, 3, 5)) < 0.6
+
+
 def _kernel_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
     """The kernel, dilated, is no larger than the padded image, along H for KH and so on."""
     axes = [axis for axis in sizes if "K" + axis in sizes]
@@ -272,6 +291,20 @@ OPS = (
     Op("weight_norm", config={"eps": (1e-12, 1.0)}, where=_turns),
     Op("embedding", samplers={"ids": _ids}),
     Op("additive_attention"),
+    Op("attention", config={"causal": (False, True), "scale": (None, 2.0)}),
+    Op(
+        "blockwise_attention",
+        config={"causal": (False, True, False), "scale": (None, 2.0, None), "block": (2, 3, 128)},
+    ),
+    Op("project_heads", config={"heads": (2, 3)}),
+    Op("merge_heads"),
+    Op("grouped_attention", config={"groups": (2, 1, 3), "causal": (False, True, True)}),
+    Op(
+        "multi_head_attention",
+        config={"heads": (2, 4), "kv_heads": (2, 2), "causal": (False, True)},
+        where=_heads_fit,
+    ),
+    Op("rotary", config={"base": (10000.0, 10.0)}, samplers={"positions": _positions}),
 )
 
 LAYERS = (
@@ -320,6 +353,24 @@ LAYERS = (
     Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
     Layer("CharRNN", lambda nn: nn.CharRNN(nn.LSTM, 7, 3, n_layers=2), _characters),
     Layer("Seq2Seq", lambda nn: nn.Seq2Seq(13, 11, 5, 3), _sentences),
+    Layer("LearnedPositions", lambda nn: nn.LearnedPositions(5, 7), (2, 3, 7)),
+    Layer(
+        "MultiHeadAttention",
+        lambda nn: nn.MultiHeadAttention(8, 4, 2, causal=True, rotary_base=100.0),
+        _sequence_and_mask,
+    ),
+    Layer("TransformerBlock", lambda nn: nn.TransformerBlock(6, 2, 5), (2, 3, 6)),
+    Layer("DecoderBlock", lambda nn: nn.DecoderBlock(6, 2, 5), _sequence_memory_and_mask),
+    Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
+    Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
+    Layer(
+        "GPT", lambda nn: nn.GPT(7, 5, 6, 2, 1, d_hidden=5), lambda rng: rng.integers(0, 7, (2, 3))
+    ),
+    Layer(
+        "EncoderDecoder",
+        lambda nn: nn.EncoderDecoder(5, 7, 6, 2, 1, d_hidden=3),
+        lambda rng: (rng.integers(0, 5, (2, 5)), rng.integers(0, 7, (2, 3))),
+    ),
 )
 
 

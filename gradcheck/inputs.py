@@ -7,6 +7,7 @@ too large get the numbers from 1.
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -35,24 +36,29 @@ def axes(f: Callable) -> dict[str, bool]:
 def distinct_sizes(
     f: Callable, where: Callable, config: dict[str, Any], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Pairwise distinct primes, or else numbers, for the axes of f; a starred name gets two.
+    """Pairwise distinct primes for the axes of f; a starred name gets two of them.
+
+    Where an array would be too large for that, a starred name gets one, or else the sizes are
+    distinct numbers.
 
     Raises:
         InputError: no assignment satisfies `where(sizes, config)`.
     """
     names = axes(f)
-    count = sum(2 if star else 1 for star in names.values())
 
-    def draw(numbers: tuple[int, ...]) -> dict[str, Any]:
-        drawn = iter(int(k) for k in rng.permutation(numbers))
-        return {n: (next(drawn), next(drawn)) if star else next(drawn) for n, star in names.items()}
+    def draw(stars: int, numbers: tuple[int, ...]) -> dict[str, Any]:
+        count = sum(stars if star else 1 for star in names.values())
+        drawn = iter(int(n) for n in rng.permutation(numbers[: max(count, 2)]))
+        return {
+            name: tuple(next(drawn) for _ in range(stars)) if star else next(drawn)
+            for name, star in names.items()
+        }
 
-    try:
-        return _first(f, lambda: draw(PRIMES[: max(count, 2)]), where, config)
-    except InputError:
-        if count < len(PRIMES):
-            raise
-        return _first(f, lambda: draw(tuple(range(1, count + 1))), where, config)
+    for stars, numbers in ((2, PRIMES), (1, PRIMES)):
+        if sum(stars if star else 1 for star in names.values()) <= len(numbers):
+            with suppress(InputError):
+                return _first(f, lambda s=stars, n=numbers: draw(s, n), where, config)
+    return _first(f, lambda: draw(2, tuple(range(1, 20))), where, config)
 
 
 def free_sizes(

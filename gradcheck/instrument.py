@@ -109,7 +109,7 @@ def watching(functions: Iterable[Callable] | Prepared, hook: Hook) -> Iterator[N
 def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
     """The Python functions that `roots` can call, as far as they belong to the same project."""
     queue: list[Any] = list(roots)
-    home = {_home(f) for root in queue if (f := _innermost(root))}
+    home = frozenset(_home(f) for root in queue if (f := _innermost(root)))
     found: dict[int, types.FunctionType] = {}
     seen: dict[int, Any] = {}  # keeps what it has seen alive, so that no id comes back
     while queue:
@@ -124,7 +124,7 @@ def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
                 queue += _mentioned(f)
             queue += [getattr(thing, "__self__", None), getattr(f, "__wrapped__", None)]
         elif isinstance(thing, type):
-            if _is_home(thing, home):
+            if _is_home(thing, home):  # type: ignore[arg-type]  (classes hash)
                 queue += [getattr(v, "__func__", v) for v in vars(thing).values()]
                 queue += thing.__mro__[1:-1]
         elif isinstance(thing, (list, tuple)):
@@ -178,7 +178,8 @@ def _home(f: types.FunctionType) -> tuple[str, str]:
     return "", str(Path(f.__code__.co_filename).parent)
 
 
-def _is_home(cls: type, home: set[tuple[str, str]]) -> bool:
+@lru_cache(maxsize=4096)  # asked again for every value in reach
+def _is_home(cls: type, home: frozenset[tuple[str, str]]) -> bool:
     return (cls.__module__.split(".")[0], "") in home or any(
         isinstance(v, types.FunctionType) and _home(v) in home
         for c in cls.__mro__[:-1]
