@@ -124,7 +124,7 @@ def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
                 queue += _mentioned(f)
             queue += [getattr(thing, "__self__", None), getattr(f, "__wrapped__", None)]
         elif isinstance(thing, type):
-            if _is_home(thing, home):  # type: ignore[arg-type]  (classes hash)
+            if _is_home(thing, home):
                 queue += [getattr(v, "__func__", v) for v in vars(thing).values()]
                 queue += thing.__mro__[1:-1]
         elif isinstance(thing, (list, tuple)):
@@ -133,8 +133,9 @@ def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
             queue += thing.values()
         else:
             queue += _parts(thing).values()
-            if _is_home(type(thing), home):
-                queue += [type(thing), getattr(thing, "__dict__", {})]
+            cls: Any = type(thing)
+            if _is_home(cls, home):
+                queue += [cls, getattr(thing, "__dict__", {})]
     return list(found.values())
 
 
@@ -179,7 +180,7 @@ def _home(f: types.FunctionType) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=4096)  # asked again for every value in reach
-def _is_home(cls: type, home: frozenset[tuple[str, str]]) -> bool:
+def _is_home(cls: Any, home: frozenset[tuple[str, str]]) -> bool:
     return (cls.__module__.split(".")[0], "") in home or any(
         isinstance(v, types.FunctionType) and _home(v) in home
         for c in cls.__mro__[:-1]
