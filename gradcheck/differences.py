@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from gradcheck import numeric
 from gradcheck.instrument import watching
 from gradcheck.kinks import Fingerprint
-from gradcheck.subjects import Subject
+from gradcheck.subjects import Subject, is_float
 
 Array = np.ndarray
+# together, arguments are settled to this relative error each, or else measured one by one
+SETTLED = 1e-8
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Measured:
     """The derivative of <dy, y> along a direction d of one argument.
 
     `hand` is <g, d>; `low` and `high` bracket the measured derivative: equal where y is smooth,
-    the one-sided derivatives at a kink. All figures are absolute.
+    the one-sided derivatives at a kink. `scale` is the size of the derivative, `share` that of the
+    argument's part in it. All figures are absolute.
     """
 
     hand: float
@@ -27,6 +31,7 @@ class Measured:
     high: float
     bound: float
     scale: float
+    share: float
     trouble: str = ""
 
     @property
@@ -43,24 +48,53 @@ class Measured:
 
     @property
     def resolution(self) -> float | None:
-        return self.bound / self.scale if math.isfinite(self.bound) else None
+        return self.bound / self.share if math.isfinite(self.bound) else None
+
+
+def measure_all(
+    subject: Subject, gradients: list[Array], slack: list[float], dy: tuple, seed: list[int]
+) -> list[Measured] | None:
+    """Measure all arguments at once, along one direction that moves all of them.
+
+    An error in any of them shows, at a resolution that is its own share of the derivative. None
+    where that does not settle all: at kinks, at disagreement, or where a share is too small.
+    """
+    rng = np.random.default_rng(seed)
+    directions = {i: numeric.direction(subject.arrays[i], rng) for i in subject.floats}
+    found = numeric.directional(*line(subject, directions, dy))
+    if found.trouble:
+        return None
+    parts = [g * d for g, d in zip(gradients, directions.values(), strict=True)]
+    bound = found.bound + sum(map(_rounding, parts, directions.values(), slack))
+    hand = float(sum(map(np.sum, parts)))
+    shares = [float(np.sqrt(np.sum(p * p))) for p in parts]
+    scale = max(float(np.linalg.norm(shares)), abs(found.value)) or 1.0
+    if abs(hand - found.value) > bound or any(0 < s * SETTLED < bound for s in shares):
+        return None
+    return [Measured(hand, found.value, found.value, bound, scale, s or scale) for s in shares]
 
 
 def measure(
-    subject: Subject, i: int, g: Array, slack: float, dy: tuple, seed: list[int], top: int = -3
+    subject: Subject,
+    i: int,
+    g: Array,
+    slack: float,
+    dy: tuple,
+    seed: list[int],
+    top: int = -3,
+    look_around: bool = True,
 ) -> Measured:
     """Measure argument i along a random direction, from steps of at most 2^top.
 
-    `slack` is the rounding error to be expected of the entries of g.
+    `slack` is the rounding error to be expected of the entries of g; `look_around` judges a g at a
+    kink by the gradients around it too.
     """
     x = subject.arrays[i]
     d = numeric.direction(x, np.random.default_rng(seed))
-    phi, fingerprint, floor = line(subject, i, d, dy)
+    phi, fingerprint, floor = line(subject, {i: d}, dy)
     hand = float(np.sum(g * d))
     size = float(np.sqrt(np.sum((g * d) ** 2)))
-    rounding = slack * float(np.sqrt(np.sum(d * d))) + 4 * numeric.UNIT * float(
-        np.sum(np.abs(g * d))
-    )
+    rounding = _rounding(g * d, d, slack)
     found = numeric.directional(phi, fingerprint, floor, top)
     low = high = found.value
     if found.trouble == "kink":
@@ -71,19 +105,69 @@ def measure(
     else:
         trouble = found.trouble and "unresolved"
     scale = max(size, abs(low), abs(high)) if math.isfinite(low + high) else size
-    return Measured(hand, low, high, found.bound + rounding, scale or 1.0, trouble)
+    if trouble == "kink" and look_around:
+        wrong = _wrong_around(subject, i, g, slack, dy, seed)
+        if wrong is not None:
+            return wrong
+        low, high = min(low, hand), max(high, hand)  # a sum of several choices
+    scale = scale or 1.0
+    return Measured(hand, low, high, found.bound + rounding, scale, scale, trouble)
+
+
+def _rounding(part: Array, d: Array, slack: float) -> float:
+    """How far rounding may have moved <g, d>, of which `part` holds the terms."""
+    in_g = slack * float(np.sqrt(np.sum(d * d)))
+    return in_g + 4 * numeric.UNIT * float(np.sum(np.abs(part)))
+
+
+def _wrong_around(
+    subject: Subject, i: int, g: Array, slack: float, dy: tuple, seed: list[int]
+) -> Measured | None:
+    """What is wrong with g where the derivative jumps, or None if g is a valid choice.
+
+    Beside the point, where ties are broken, the backward must be right; and each entry of g must
+    lie between those of the backward's own gradients around the point.
+    """
+    rng = np.random.default_rng([*seed, 2])
+
+    def gradient(s: Subject) -> Array:
+        return np.asarray(s.gradients(dy, s.run())[s.floats.index(i)])
+
+    beside = _beside(subject, rng, -6)
+    measured = measure(beside, i, gradient(beside), slack, dy, [*seed, 3], -10, False)
+    if not measured.agrees or measured.trouble:
+        return None if measured.agrees else measured
+    around = [gradient(_beside(subject, rng, -24)) for _ in range(32)]
+    low, high = np.min(around, axis=0), np.max(around, axis=0)
+    scale = float(np.max(np.abs(around))) or 1.0
+    off = np.maximum(low - g, g - high)
+    at = np.unravel_index(np.argmax(off), g.shape)
+    bound = slack + 2.0**-18 * scale  # they are a little apart
+    found = Measured(float(g[at]), float(low[at]), float(high[at]), bound, scale, scale)
+    return None if found.agrees else found
+
+
+def _beside(subject: Subject, rng: np.random.Generator, power: int) -> Subject:
+    """The subject at another point, each float array moved by about 2^power of itself."""
+    moved = tuple(
+        a + 2.0**power * numeric.direction(a, rng) if is_float(a) else a for a in subject.arrays
+    )
+    return replace(subject, arrays=moved)
 
 
 def line(
-    subject: Subject, i: int, d: Array, dy: tuple
+    subject: Subject, directions: dict[int, Array], dy: tuple
 ) -> tuple[Callable[[float], float], Callable[[float], bytes], float]:
-    """phi(t) = <dy, y(x + t d) - y(x)>, the piece of each point, the rounding floor of phi."""
-    x = subject.arrays[i]
+    """phi(t) = <dy, y(x + t d) - y(x)>, the piece of each point, the rounding floor of phi.
+
+    `directions` holds the d of each argument that moves, by its position.
+    """
     y0 = subject.run().y
 
     def at(t: float) -> tuple:
         moved = list(subject.arrays)
-        moved[i] = x + t * d
+        for i, d in directions.items():
+            moved[i] = moved[i] + t * d
         return tuple(moved)
 
     def phi(t: float) -> float:
@@ -96,10 +180,14 @@ def line(
             subject.run(at(t))
         return hook.digest()
 
-    floor = (
-        2 * numeric.UNIT * float(sum(np.sum(np.abs(v * a)) for v, a in zip(dy, y0, strict=True)))
-    )
-    return phi, fingerprint, floor
+    floor = sum(_unit(a) * float(np.sum(np.abs(v * a))) for v, a in zip(dy, y0, strict=True))
+    return phi, fingerprint, 2 * floor
+
+
+def _unit(y: Any) -> float:
+    """The unit roundoff of an output: it may be computed in float32 inside."""
+    y = np.asarray(y)
+    return float(np.finfo(y.dtype).eps) / 2 if y.dtype.kind == "f" else numeric.UNIT
 
 
 def entries(subject: Subject, i: int, dy: tuple, most: int = 400) -> Array | None:
@@ -116,7 +204,7 @@ def entries(subject: Subject, i: int, dy: tuple, most: int = 400) -> Array | Non
     for at in np.ndindex(x.shape):
         d = np.zeros(x.shape)
         d[at] = 1.0
-        phi, _, _ = line(subject, i, d, dy)
+        phi, _, _ = line(subject, {i: d}, dy)
         wide, narrow = ((phi(t) - phi(-t)) / (2 * t) for t in (h, h / 2))
         G[at] = (4 * narrow - wide) / 3
     return G

@@ -26,7 +26,9 @@ _SORTED = {"sort": (1, -1), "sorted": (9, None), "median": (1, None), "nanmedian
 _SORTED |= {"partition": (2, -1), "percentile": (2, None), "quantile": (2, None)}
 _SORTED |= {"nanpercentile": (2, None), "nanquantile": (2, None)}
 _WRAP = {"mod": np.floor, "remainder": np.floor, "fmod": np.trunc, "divmod": np.floor}
-_OTHER = {"copysign", "hypot", "ptp", "clip", "norm", "interp", "accumulate", "reduce"}
+_OTHER = {"copysign", "hypot", "ptp", "clip", "norm", "interp"}
+_OTHER |= {"accumulate", "reduce", "reduceat", "outer", "at"}  # of ufuncs
+_CALLERS = {"map", "reduce", "accumulate"}
 _NAMES = _PAIRS | _EXTREMA | _SIGNS | set(_SORTED) | set(_WRAP) | _OTHER | STEPS
 
 
@@ -51,6 +53,12 @@ class Fingerprint(Hook):
         if self.observes(f):
             return f(*args, **kwargs)
         name = getattr(f, "__name__", "")
+        if name not in _NAMES and name not in _CALLERS:
+            value = f(*args, **kwargs)
+            if name != "id":  # an address decides nothing
+                for part in value if isinstance(value, tuple) else (value,):
+                    self.compare(site, part)
+            return value
         owner = getattr(f, "__self__", None)
         if f in (map, reduce, accumulate):  # these call what they are given
             args = tuple(partial(self.call, site, a) if callable(a) else a for a in args)
@@ -67,8 +75,7 @@ class Fingerprint(Hook):
             if operands:
                 self.decide(name, owner, operands, kwargs, value)
         for part in value if isinstance(value, tuple) else (value,):
-            if name != "id":  # an address decides nothing
-                self.compare(site, part)
+            self.compare(site, part)
         return value
 
     def decide(self, name: str, owner: Any, operands: tuple, kwargs: dict, value: Any) -> None:

@@ -35,8 +35,8 @@ class Recorder(Hook):
         self.steps: list[Step] = []
         self.depth = 0
 
-    def call(self, site: Site, f: Callable, *args: Any, **kwargs: Any) -> Any:
-        if not hasattr(f, "__code__"):
+    def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        if not self.observes(f):
             return f(*args, **kwargs)
         before = len(self.steps)
         self.depth += 1

@@ -72,8 +72,6 @@ HOOKS = [Hook, Census, Fingerprint, Decisions, Recorder, silent_jitter]
 @pytest.mark.parametrize("make", HOOKS, ids=lambda h: h.__name__)
 @pytest.mark.parametrize("f", odd.SUBJECTS, ids=lambda f: f.__name__)
 def test_watched_and_plain_runs_agree_bit_for_bit(f, make):
-    if make is Recorder and f is odd.awkward_keywords:
-        pytest.skip("waits for the stepper's hook to take site and f by position only")
     plain = f(*point())
     with watching([f], make()):
         watched = f(*point())
