@@ -17,7 +17,7 @@ from gradcheck.shapes import Spec, shape, specs
 Array = np.ndarray
 Sampler = Callable[[np.random.Generator, tuple[int, ...], dict[str, Any]], Array]
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)
-MOST = 4000  # entries of one array
+MOST = 2500  # entries of one array
 
 
 class InputError(ValueError):
