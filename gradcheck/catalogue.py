@@ -361,8 +361,6 @@ LAYERS = (
     ),
     Layer("TransformerBlock", lambda nn: nn.TransformerBlock(6, 2, 5), (2, 3, 6)),
     Layer("DecoderBlock", lambda nn: nn.DecoderBlock(6, 2, 5), _sequence_memory_and_mask),
-    Layer("MLP", lambda nn: nn.MLP((3, 7, 5)), (2, 3)),
-    Layer("residual_cnn", lambda nn: nn.residual_cnn((4, 6, 3), (5, 2), 7, 11), (2, 4, 6, 3)),
     Layer(
         "GPT", lambda nn: nn.GPT(7, 5, 6, 2, 1, d_hidden=5), lambda rng: rng.integers(0, 7, (2, 3))
     ),
