@@ -181,7 +181,7 @@ def test_read(nn, tmp_path):
     )
 
 
-# module, input shape, what follows each of its layers here, and whether channels stand second
+# PyTorch's module, shape of its input, our layer, options of the converter
 MODULES = {
     "linear": (lambda t: t.Linear(3, 2), (5, 3), lambda nn: nn.Linear(3, 2), {}),
     "linear-unbiased": (
