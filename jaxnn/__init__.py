@@ -5,6 +5,7 @@ less the cache, and `jax.vjp` of it is what `scratchnn.f_backward` was derived b
 """
 
 from jaxnn import checkpoints as checkpoints
+from jaxnn import converters as converters
 from jaxnn import initializers as initializers
 from jaxnn import optimizers as optimizers
 from jaxnn import schedules as schedules

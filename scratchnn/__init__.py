@@ -13,6 +13,7 @@ and WO the output image; L the length of a sequence that is convolved, D also th
 """
 
 from scratchnn import checkpoints as checkpoints
+from scratchnn import converters as converters
 from scratchnn import initializers as initializers
 from scratchnn import optimizers as optimizers
 from scratchnn import schedules as schedules
