@@ -1,8 +1,8 @@
 """The operators of ONNX by the ops of scratchnn, and the cases that these cannot run.
 
-A function of RUNS takes the attributes and the inputs of a node, None for those left out, and gives
-its outputs, one array or a tuple. Only layouts and conventions are converted here: ONNX has channels
-first, counts no stride as 1, stacks weights by rows, and adds masks.
+A function of RUNS takes the attributes and the inputs of a node, None for those left out, and
+gives its outputs, one array or a tuple. Only layouts and conventions are converted here: ONNX has
+channels first, takes no stride for 1, stacks weights by rows, and adds masks to scores.
 """
 
 import math
@@ -23,22 +23,22 @@ CANNOT = [
     ("Attention", "*local_window_gqa_rank4_mask", "softcap"),
     ("Attention", "*qk_matmul*", "scores as a second output"),
     ("AveragePool", "*_3d_*", "three spatial axes"),
-    ("AveragePool", "*_2d_ceil*", "ceil_mode"),
+    ("AveragePool", "*_2d_ceil", "ceil_mode"),
     ("AveragePool", "*_2d_dilations", "dilated pooling"),
     ("Clip", "*int8*", "integer input"),
     ("Clip", "*min_greater_than_max", "low above high is refused"),
     ("ConvTranspose", "*_3d", "three spatial axes"),
     ("Gather", "*negative_indices", "negative index is refused"),
     ("Gemm", "*matrix_bias", "a bias for each row"),
-    ("LpNormalization", "*_l1*", "p = 1"),
-    ("MatMul", "*_3d", "a matrix for each row of the batch"),
-    ("MatMul", "*_4d", "a matrix for each row of the batch"),
+    ("LpNormalization", "*_l1normalization_*", "p = 1"),
+    ("MatMul", "test_matmul_3d", "a matrix for each row of the batch"),
+    ("MatMul", "test_matmul_4d", "a matrix for each row of the batch"),
     ("MatMul", "*_bcast", "a matrix for each row of the batch"),
     ("Max", "*int*", "integer input"),
     ("Max", "*_one_input", "one input"),
     ("MaxPool", "*_3d_*", "three spatial axes"),
     ("MaxPool", "*uint8", "integer input"),
-    ("MaxPool", "*_2d_ceil*", "ceil_mode"),
+    ("MaxPool", "*_2d_ceil", "ceil_mode"),
     ("MaxPool", "*_2d_dilations", "dilated pooling"),
     ("MaxPool", "*_with_argmax_*", "indices as a second output"),
     ("Resize", "*cubic*", "cubic"),
@@ -106,7 +106,7 @@ def convolve(attrs, x, w, b=None):
 
 
 def padding(attrs, image, window):
-    """Pairs (before, after), or "same"; undilated."""
+    """Pairs (before, after), or "same"; for windows without dilation."""
     auto, n = attrs.get("auto_pad", "NOTSET"), len(image)
     if auto == "SAME_UPPER":
         return "same"
@@ -123,7 +123,6 @@ def padding(attrs, image, window):
 def convolve_transposed(attrs, x, w):
     if x.ndim == 3:  # a sequence is an image of one row
         return convolve_transposed(attrs, x[:, :, None], w[:, :, None])[:, :, 0]
-    n, groups = 2, attrs.get("group", 1)
     image, kernel = x.shape[2:], w.shape[2:]
     strides = attrs.get("strides", [1, 1])
     dilations = attrs.get("dilations", [1, 1])
@@ -145,7 +144,6 @@ def convolve_transposed(attrs, x, w):
         large = [max(c, 0) - s for c, s in zip(cut, small, strict=True)]
         before, after = (small, large) if auto == "SAME_UPPER" else (large, small)
         sides = tuple(zip(before, after, strict=True))
-    # C K KH KW, group by group, as KH KW K and all C
     return first(
         nn.conv_transpose2d(
             last(x),
@@ -154,7 +152,7 @@ def convolve_transposed(attrs, x, w):
             dilation=tuple(dilations),
             output_padding=tuple(more),
             padding=sides,
-            groups=groups,
+            groups=attrs.get("group", 1),
         )[0]
     )
 
@@ -288,8 +286,8 @@ def gather(attrs, x, ids):
     return np.moveaxis(y, tuple(range(ids.ndim)), tuple(range(axis, axis + ids.ndim)))
 
 
-def largest(attrs, *inputs):
-    return reduce(lambda a, b: nn.maximum(a, b)[0], inputs)
+def largest(attrs, first, second, *rest):
+    return reduce(lambda a, b: nn.maximum(a, b)[0], (first, second, *rest))
 
 
 def clip(attrs, x, low=None, high=None):
@@ -312,7 +310,7 @@ def dropout(attrs, x, ratio=None, training=None):
     if not training:
         (y, _), _ = nn.Dropout(rate).forward({}, {}, x, train=False)
         return y, np.ones(x.shape, bool)
-    drawn = np.random.RandomState(attrs["seed"])  # noqa: NPY002  what made the masks of the cases
+    drawn = np.random.RandomState(attrs["seed"])  # the generator that drew the masks of the cases
     mask = drawn.uniform(0, 1, x.shape) >= rate
     return nn.dropout(x, mask, rate=rate)[0], mask
 
@@ -350,7 +348,7 @@ def negative_log_likelihood(attrs, log_p, labels, weights=None):
     rest = np.log1p(-np.exp(log_p - shift).sum(-1, keepdims=True))
     logits = np.concatenate((log_p - shift, rest), -1)
     more = None if weights is None else np.append(weights, 1).astype(np.float64)
-    # every loss is too large by the shift, one loss by the number, a sum by that of the weights
+    # every loss is too large by the shift; those of equal logits are log K each, reduced alike
     excess = losses(np.zeros_like(logits), labels, more, attrs) / np.log(logits.shape[-1]) * shift
     return (losses(logits, labels, more, attrs) - excess).astype(np.float32)
 
@@ -359,7 +357,7 @@ def negative_log_likelihood(attrs, log_p, labels, weights=None):
 
 
 def recurrent(gates, run):
-    """One layer over all directions; run gets the arrays of one and gives y and its states."""
+    """A layer in all its directions; run takes the arrays of one, and gives y and last states."""
 
     def all_directions(attrs, x, w, r, b=None, lengths=None, *rest):
         x = x.swapaxes(0, 1) if attrs.get("layout", 0) else x
