@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+import scratchnn as nn
 from tests.onnx_cases import CANNOT, RUNS, why_not
 
 onnx = pytest.importorskip("onnx")
@@ -74,6 +75,81 @@ def compare(case):
     for y, wanted in zip(named, outputs, strict=True):
         assert (y.shape, y.dtype) == (np.shape(wanted), wanted.dtype)
         np.testing.assert_allclose(y, wanted, rtol=case.rtol, atol=case.atol)
+
+
+# gates, channels and kernels that differ; those of the cases are mostly equal, or one
+T, N, D, H = 3, 2, 5, 4
+DRAWN = [
+    ("RNN", {"hidden_size": H}, [(1, H, D), (1, H, H), (1, 2 * H)]),
+    ("GRU", {"hidden_size": H}, [(1, 3 * H, D), (1, 3 * H, H), (1, 6 * H)]),
+    (
+        "GRU",
+        {"hidden_size": H, "linear_before_reset": 1},
+        [(1, 3 * H, D), (1, 3 * H, H), (1, 6 * H)],
+    ),
+    ("LSTM", {"hidden_size": H}, [(1, 4 * H, D), (1, 4 * H, H), (1, 8 * H)]),
+    (
+        "LSTM",
+        {"hidden_size": H},
+        [(1, 4 * H, D), (1, 4 * H, H), (1, 8 * H), None, (1, N, H), (1, N, H), (1, 3 * H)],
+    ),
+    ("Conv", {"group": 2, "strides": [2, 1], "pads": [1, 0, 2, 1]}, [(6, 2, 2, 3), (6,)]),
+    ("Conv", {"dilations": [1, 2]}, [(3, 4, 2, 3), (3,)]),
+    ("ConvTranspose", {"strides": [2, 3], "pads": [1, 0, 0, 1]}, [(4, 3, 2, 3)]),
+]
+
+
+@pytest.mark.parametrize(("operator", "config", "shapes"), DRAWN)
+def test_forward_has_the_values_of_the_reference_evaluator(rng, operator, config, shapes):
+    x = (2, 4, 7, 6) if operator.startswith("Conv") else (T, N, D)
+    inputs = [None if s is None else rng.standard_normal(s, np.float32) for s in (x, *shapes)]
+    names = ["" if a is None else f"x{n}" for n, a in enumerate(inputs)]
+    outputs = ["y"] if operator.startswith("Conv") else ["y", "h"]
+    node = onnx.helper.make_node(operator, names, outputs, **config)
+    feeds = {name: a for name, a in zip(names, inputs, strict=True) if name}
+    wanted = evaluate(node, feeds)
+    got = RUNS[operator](config, *inputs)
+    got = got if isinstance(got, tuple) else (got,)
+    for y, value in zip(got[: len(outputs)], wanted, strict=True):
+        assert y.shape == value.shape
+        np.testing.assert_allclose(y, value, rtol=1e-5, atol=1e-5)
+
+
+def test_rotary_has_the_values_of_the_reference_evaluator(rng):
+    x = rng.standard_normal((2, 3, 4, 10), np.float32)
+    positions = np.array([0, 7, 2, 5])
+    angles = np.arange(8)[:, None] / 10000 ** (np.arange(0, 10, 2) / 10)
+    feeds = {
+        "x": x,
+        "cos": np.cos(angles).astype(np.float32),
+        "sin": np.sin(angles).astype(np.float32),
+        "ids": np.stack((positions, positions)),
+    }
+    node = onnx.helper.make_node("RotaryEmbedding", list(feeds), ["y"])
+    (wanted,) = evaluate(node, feeds)
+    np.testing.assert_allclose(nn.rotary(x, positions)[0], wanted, rtol=1e-5, atol=1e-5)
+
+
+def evaluate(node, feeds):
+    kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(a.dtype) for name, a in feeds.items()}
+    graph = onnx.helper.make_graph(
+        [node],
+        "one",
+        [
+            onnx.helper.make_tensor_value_info(name, kinds[name], a.shape)
+            for name, a in feeds.items()
+        ],
+        [
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+            for name in node.output
+        ],
+    )
+    opset = onnx.helper.make_opsetid("", onnx.defs.onnx_opset_version())
+    reference = importlib.import_module("onnx.reference")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = onnx.helper.make_model(graph, opset_imports=[opset])
+        return reference.ReferenceEvaluator(model).run(None, feeds)
 
 
 def test_every_reason_is_that_of_a_case():
