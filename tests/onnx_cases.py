@@ -1,4 +1,4 @@
-"""The operators of ONNX by the ops of scratchnn, and the cases that these cannot run.
+"""The operators of ONNX by the ops of scratchnn.
 
 A function of RUNS takes the attributes and the inputs of a node, None for those left out, and
 gives its outputs, one array or a tuple. Only layouts and conventions are converted here: ONNX has
@@ -6,63 +6,11 @@ channels first, takes no stride for 1, stacks weights by rows, and adds masks to
 """
 
 import math
-from fnmatch import fnmatchcase
 from functools import reduce
 
 import numpy as np
 
 import scratchnn as nn
-
-# operator, names of cases, why not; the first row that fits a case counts
-CANNOT = [
-    ("Attention", "*fp16*", "half precision"),
-    ("Attention", "*float16*", "half precision"),
-    ("Attention", "*softmax_precision", "half precision"),
-    ("Attention", "*bf16*", "bfloat16"),
-    ("Attention", "*softcap*", "softcap"),
-    ("Attention", "*local_window_gqa_rank4_mask", "softcap"),
-    ("Attention", "*qk_matmul*", "scores as a second output"),
-    ("AveragePool", "*_3d_*", "three spatial axes"),
-    ("AveragePool", "*_2d_ceil", "ceil_mode"),
-    ("AveragePool", "*_2d_dilations", "dilated pooling"),
-    ("Clip", "*int8*", "integer input"),
-    ("Clip", "*min_greater_than_max", "low above high is refused"),
-    ("ConvTranspose", "*_3d", "three spatial axes"),
-    ("Gather", "*negative_indices", "negative index is refused"),
-    ("Gemm", "*matrix_bias", "a bias for each row"),
-    ("LpNormalization", "*_l1normalization_*", "p = 1"),
-    ("MatMul", "test_matmul_3d", "a matrix for each row of the batch"),
-    ("MatMul", "test_matmul_4d", "a matrix for each row of the batch"),
-    ("MatMul", "*_bcast", "a matrix for each row of the batch"),
-    ("Max", "*int*", "integer input"),
-    ("Max", "*_one_input", "one input"),
-    ("MaxPool", "*_3d_*", "three spatial axes"),
-    ("MaxPool", "*uint8", "integer input"),
-    ("MaxPool", "*_2d_ceil", "ceil_mode"),
-    ("MaxPool", "*_2d_dilations", "dilated pooling"),
-    ("MaxPool", "*_with_argmax_*", "indices as a second output"),
-    ("Resize", "*cubic*", "cubic"),
-    ("Resize", "*_downsample_*", "smaller images"),
-    ("Resize", "*align_corners*", "align_corners"),
-    ("Resize", "*_tf_crop_*", "cropping"),
-    ("Resize", "*_asymmetric", "other pixel centres"),
-    ("Resize", "*_ceil_half_pixel", "other rounding"),
-    ("Resize", "*_sizes_nearest", "no whole factor"),
-    ("Resize", "*_sizes_nearest_axes_*", "no whole factor"),
-    ("Resize", "*_not_larger", "no whole factor"),
-    ("Resize", "*_half_pixel_symmetric", "no whole factor"),
-    ("RotaryEmbedding", "*", "random numbers for cosines and sines"),
-    ("Selu", "test_selu_example", "other constants"),
-    ("Selu", "test_selu", "other constants"),
-    ("SwiGLU", "*_alpha", "a slope in the gate"),
-    ("SwiGLU", "*float16", "half precision"),
-]
-
-
-def why_not(operator: str, name: str) -> tuple | None:
-    """The row of CANNOT for a case."""
-    fits = (row for row in CANNOT if row[0] == operator and fnmatchcase(name, row[1]))
-    return next(fits, None)
 
 
 def last(x):
