@@ -108,13 +108,13 @@ def _kernel_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
 
 
 def _something_is_left(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
-    """The padding of a transposed convolution does not cut its whole output off."""
+    """A transposed convolution: less output padding than stride, and not all of y cut off."""
     if sizes["KH"] * sizes["KW"] > 35:
         return False  # it would only take longer
     options = [_each(config[k], 2) for k in ("stride", "dilation", "output_padding")]
     return all(
-        (sizes[axis] - 1) * s + d * (sizes["K" + axis] - 1) + 1 + more > sum(pair)
-        for axis, s, d, more, pair in zip("HW", *options, _sides(config["padding"], 2), strict=True)
+        m < s and (sizes[axis] - 1) * s + d * (sizes["K" + axis] - 1) + 1 + m > sum(pair)
+        for axis, s, d, m, pair in zip("HW", *options, _sides(config["padding"], 2), strict=True)
     )
 
 

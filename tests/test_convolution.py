@@ -46,12 +46,11 @@ def test_conv2d_is_the_sum_it_says(rng):
     x, w, b = (rng.standard_normal(n) for n in ((2, 7, 9, 4), (3, 2, 2, 6), (6,)))
     (s, t), (d, e), groups = (2, 3), (2, 1), 2
     padding = ((1, 0), (2, 1))
-    y, _ = nn.conv2d(
-        x, w, b, stride=(s, t), dilation=(d, e), groups=groups, padding=padding
-    )  # fmt: skip
+    config = {"stride": (s, t), "dilation": (d, e), "groups": groups, "padding": padding}
+    y, _ = nn.conv2d(x, w, b, **config)
     p = np.pad(x, ((0, 0), *padding, (0, 0)))
     assert y.shape == (2, (8 - 5) // s + 1, (12 - 2) // t + 1, 6)
-    for n, h, k, v in np.ndindex(y.shape[0], y.shape[1], y.shape[2], y.shape[3]):
+    for n, h, k, v in np.ndindex(*y.shape):
         total = b[v]
         for i, j, c in np.ndindex(3, 2, 2):
             total += p[n, s * h + d * i, t * k + e * j, v // 3 * 2 + c] * w[i, j, c, v]
@@ -316,18 +315,23 @@ def test_large_and_tiny_entries_stay_finite(scale):
 
 
 @pytest.mark.parametrize(
-    ("build", "inputs"),
+    ("layer", "shape", "inputs"),
     [
-        (lambda nn: nn.Conv1d(64, 96, 3, groups=4, initializer=he_normal), 3 * 16),
-        (lambda nn: nn.Conv2d(64, 96, (3, 2), groups=8, initializer=he_normal), 6 * 8),
-        (lambda nn: nn.Conv3d(16, 48, (2, 3, 2), initializer=he_normal), 12 * 16),
-        (lambda nn: nn.ConvTranspose2d(64, 96, 3, groups=4, initializer=he_normal), 9 * 16),
-        (lambda nn: nn.ConvTranspose2d(64, 16, 3, initializer=he_normal), 9 * 64),
+        (nn.Conv1d(64, 96, 3, groups=4, initializer=he_normal), (3, 16, 96), 3 * 16),
+        (nn.Conv2d(64, 96, (3, 2), groups=8, initializer=he_normal), (3, 2, 8, 96), 6 * 8),
+        (nn.Conv3d(16, 48, (2, 3, 2), initializer=he_normal), (2, 3, 2, 16, 48), 12 * 16),
+        (
+            nn.ConvTranspose2d(64, 96, 3, groups=4, initializer=he_normal),
+            (3, 3, 24, 64),
+            9 * 16,
+        ),
+        (nn.ConvTranspose2d(64, 16, 3, initializer=he_normal), (3, 3, 16, 64), 9 * 64),
     ],
 )
-def test_initial_variance_is_that_of_a_unit_in_its_group(build, inputs):
-    params, _ = build(nn).init(np.random.default_rng(0))
+def test_initial_variance_is_that_of_a_unit_in_its_group(layer, shape, inputs):
+    params, _ = layer.init(np.random.default_rng(0))
     w = params["w"]
+    assert w.shape == shape
     assert abs(w.var() * inputs / 2 - 1) < 8 / np.sqrt(w.size)  # five standard deviations
     assert not params["b"].any()
 
