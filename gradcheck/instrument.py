@@ -114,7 +114,7 @@ def reach(roots: Iterable[Callable]) -> list[types.FunctionType]:
             queue += thing.values()
         elif isinstance(thing, partial):
             queue += [thing.func, thing.args]
-        elif _is_home(type(thing), home):
+        elif _is_home(type(thing), home):  # type: ignore[arg-type]
             queue += [type(thing), getattr(thing, "__dict__", {})]
     return list(found.values())
 

@@ -103,7 +103,7 @@ def _append(state: Tree, k: Array, v: Array) -> Tree:
     return {"k": write(state["k"], k), "v": write(state["v"], v), "position": start + T}
 
 
-def _up_to_now(mask: Array | None, start: Array, T: int, k: Array) -> Array:
+def _up_to_now(mask: Array | None, start: Array | int, T: int, k: Array) -> Array:
     """Where step start + t may attend to the buffers: up to itself, and where the mask allows."""
     past = start + jnp.arange(T)[:, None] >= jnp.arange(k.shape[-2])
     return jnp.broadcast_to(past, (*k.shape[:-3], *past.shape)) if mask is None else mask & past

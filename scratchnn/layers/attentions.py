@@ -124,7 +124,7 @@ class MultiHeadAttention:
         dx_k, dw_k, _ = project_heads_backward(dk, k_cache)
         dx_v, dw_v, db_v = project_heads_backward(dv, v_cache)
         dx = dx_q + dx_k + dx_v
-        dparams = {"w_q": dw_q, "w_k": dw_k, "w_v": dw_v, "w_o": dw_o}
+        dparams: Tree = {"w_q": dw_q, "w_k": dw_k, "w_v": dw_v, "w_o": dw_o}
         if self.bias:
             dparams |= {"b_q": db_q, "b_v": db_v, "b_o": db_o}
         return dparams, (dx, None) if with_mask else dx

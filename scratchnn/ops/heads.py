@@ -231,7 +231,7 @@ def multi_head_attention(
     return y, (q_cache, k_cache, v_cache, attention_cache, merge_cache, o_cache)
 
 
-def multi_head_attention_backward(dy: Array, cache: tuple) -> tuple[Array | None, ...]:
+def multi_head_attention_backward(dy: Array, cache: tuple) -> tuple:
     """The backwards of the parts, last to first."""
     q_cache, k_cache, v_cache, attention_cache, merge_cache, o_cache = cache
     dmerged, dw_o, db_o = linear_backward(dy, o_cache)
