@@ -252,3 +252,36 @@ def test_sinusoidal_is_the_formula_and_its_twin(x64):
         assert abs(y[..., 2 * i + 1] - np.cos(angle)).max() <= 4000 * 2.0**-53
     twin = jax.jit(lambda t: jaxnn.sinusoidal(t, features=6))(t)
     assert abs(y - twin).max() <= 4000 * 2.0**-53
+
+
+MESSAGES = [
+    (
+        lambda m, a: m.blockwise_attention(a((2, 3)), a((2, 3)), a((2, 3)), block=0),
+        "blockwise_attention: block is 0; wanted at least 1 key at a time; 128 is usual",
+    ),
+    (
+        lambda m, a: m.multi_head_attention(
+            a((2, 6)), a((2, 6)), a((2, 6)), *[a((6, 6))] * 4, heads=2, kv_heads=3
+        ),
+        "multi_head_attention: 2 heads do not divide into 3 kv_heads; wanted a multiple; equal "
+        "numbers share nothing",
+    ),
+    (
+        lambda m, a: m.rotary(a((2, 3)), a(2).astype(int)),
+        "rotary: x has shape (2, 3), but its axis 2*H must be a multiple of 2, got 3",
+    ),
+    (
+        lambda m, a: m.sinusoidal(a(2).astype(int), features=3),
+        "sinusoidal: features is 3; wanted an even number, as every wave is a sine and a cosine; "
+        "add one",
+    ),
+]
+
+
+@pytest.mark.parametrize("package", [nn, jaxnn], ids=lambda p: p.__name__)
+@pytest.mark.parametrize(("call", "message"), MESSAGES, ids=[m.split(":")[0] for _, m in MESSAGES])
+def test_message(call, message, package):
+    zeros = np.zeros if package is nn else jax.numpy.zeros
+    with pytest.raises(ValueError) as error:
+        call(package, zeros)
+    assert str(error.value) == message

@@ -319,26 +319,6 @@ def test_draws_follow_the_probabilities(rng):
 GPT = {"vocabulary": 5, "length": 4, "d_model": 6, "heads": 2, "blocks": 1}
 MESSAGES = [
     (
-        lambda m, a: m.blockwise_attention(a((2, 3)), a((2, 3)), a((2, 3)), block=0),
-        "blockwise_attention: block is 0; wanted at least 1 key at a time; 128 is usual",
-    ),
-    (
-        lambda m, a: m.multi_head_attention(
-            a((2, 6)), a((2, 6)), a((2, 6)), *[a((6, 6))] * 4, heads=2, kv_heads=3
-        ),
-        "multi_head_attention: 2 heads do not divide into 3 kv_heads; wanted a multiple; equal "
-        "numbers share nothing",
-    ),
-    (
-        lambda m, a: m.rotary(a((2, 3)), a(2).astype(int)),
-        "rotary: x has shape (2, 3), but its axis 2*H must be a multiple of 2, got 3",
-    ),
-    (
-        lambda m, a: m.sinusoidal(a(2).astype(int), features=3),
-        "sinusoidal: features is 3; wanted an even number, as every wave is a sine and a cosine; "
-        "add one",
-    ),
-    (
         lambda m, a: m.MultiHeadAttention(6, 4),
         "MultiHeadAttention: d_model 6 does not divide into 4 heads; wanted a multiple",
     ),
