@@ -71,16 +71,19 @@ class MultiHeadAttention:
         q = project_heads(x, params["w_q"], params.get("b_q"), heads=heads)
         k = project_heads(x, params["w_k"], heads=kv_heads)
         v = project_heads(x, params["w_v"], params.get("b_v"), heads=kv_heads)
+        q_r, k_r = q, k
         if self.rotary_base is not None:
             positions = start + jnp.arange(T)
-            q = rotary(q, positions, base=self.rotary_base)
-            k = rotary(k, positions, base=self.rotary_base)
+            q_r = rotary(q, positions, base=self.rotary_base)
+            k_r = rotary(k, positions, base=self.rotary_base)
+        k_all, v_all = k_r, v
         if state:
-            state = _append(lax.stop_gradient(state), k, v)
-            k, v = state["k"].astype(x.dtype), state["v"].astype(x.dtype)
-            mask = _up_to_now(mask, start, T, k)
-        groups, causal = heads // kv_heads, self.causal and not state
-        y_n = grouped_attention(q, k, v, mask, groups=groups, causal=causal)
+            state = _append(lax.stop_gradient(state), k_r, v)
+            k_all, v_all = state["k"].astype(x.dtype), state["v"].astype(x.dtype)
+            mask = _up_to_now(mask, start, T, k_all)
+        y_n = grouped_attention(
+            q_r, k_all, v_all, mask, groups=heads // kv_heads, causal=self.causal and not state
+        )
         y = linear(merge_heads(y_n), params["w_o"], params.get("b_o"))
         return y, lax.stop_gradient(state)
 

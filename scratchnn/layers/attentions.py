@@ -85,25 +85,28 @@ class MultiHeadAttention:
         return {"k": np.zeros(shape), "v": np.zeros(shape), "position": np.zeros((), int)}
 
     def forward(self, params: Tree, state: Tree, x: Any, *, rng=None, train=False):
-        with_mask, turns, own = isinstance(x, tuple), None, slice(None)
+        with_mask = isinstance(x, tuple)
         x, mask = x if with_mask else (x, None)
         T, start = x.shape[-2], int(state["position"]) if state else 0
         heads, kv_heads = self.heads, self.kv_heads or self.heads
         q, q_cache = project_heads(x, params["w_q"], params.get("b_q"), heads=heads)
         k, k_cache = project_heads(x, params["w_k"], heads=kv_heads)
         v, v_cache = project_heads(x, params["w_v"], params.get("b_v"), heads=kv_heads)
+        q_r, k_r, turns = q, k, None
         if self.rotary_base is not None:
             positions = start + np.arange(T)
-            q, q_turn = rotary(q, positions, base=self.rotary_base)
-            k, k_turn = rotary(k, positions, base=self.rotary_base)
+            q_r, q_turn = rotary(q, positions, base=self.rotary_base)
+            k_r, k_turn = rotary(k, positions, base=self.rotary_base)
             turns = (q_turn, k_turn)
+        k_all, v_all, own = k_r, v, slice(None)
         if state:
+            state = _append(state, k_r, v)
+            k_all, v_all = state["k"].astype(x.dtype), state["v"].astype(x.dtype)
             own = slice(start, start + T)
-            state = _append(state, k, v)
-            k, v = state["k"].astype(x.dtype), state["v"].astype(x.dtype)
-            mask = _up_to_now(mask, start, T, k)
-        groups, causal = heads // kv_heads, self.causal and not state
-        y_n, attention_cache = grouped_attention(q, k, v, mask, groups=groups, causal=causal)
+            mask = _up_to_now(mask, start, T, k_all)
+        y_n, attention_cache = grouped_attention(
+            q_r, k_all, v_all, mask, groups=heads // kv_heads, causal=self.causal and not state
+        )
         merged, merge_cache = merge_heads(y_n)
         y, o_cache = linear(merged, params["w_o"], params.get("b_o"))
         parts = (q_cache, k_cache, v_cache, attention_cache, merge_cache, o_cache)
@@ -114,12 +117,13 @@ class MultiHeadAttention:
         q_cache, k_cache, v_cache, attention_cache, merge_cache, o_cache = parts
         dmerged, dw_o, db_o = linear_backward(dy, o_cache)
         dy_n = merge_heads_backward(dmerged, merge_cache)
-        dq, dk, dv, _ = grouped_attention_backward(dy_n, attention_cache)
-        dk, dv = dk[..., own, :], dv[..., own, :]  # of buffers, the part that x wrote
+        dq_r, dk_all, dv_all, _ = grouped_attention_backward(dy_n, attention_cache)
+        dk_r, dv = dk_all[..., own, :], dv_all[..., own, :]  # what x wrote, of what buffers hold
+        dq, dk = dq_r, dk_r
         if turns is not None:
             q_turn, k_turn = turns
-            dq, _ = rotary_backward(dq, q_turn)
-            dk, _ = rotary_backward(dk, k_turn)
+            dq, _ = rotary_backward(dq_r, q_turn)
+            dk, _ = rotary_backward(dk_r, k_turn)
         dx_q, dw_q, db_q = project_heads_backward(dq, q_cache)
         dx_k, dw_k, _ = project_heads_backward(dk, k_cache)
         dx_v, dw_v, db_v = project_heads_backward(dv, v_cache)

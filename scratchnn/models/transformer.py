@@ -302,6 +302,6 @@ def _draw(logits: Array, u: Array, temperature: float) -> Array:
     """One id per row: the one in whose share of [0, 1) u falls."""
     if temperature == 0:
         return logits.argmax(-1)
-    p, _ = softmax(logits / temperature)
+    p, _ = softmax((logits - logits.max(-1, keepdims=True)) / temperature)
     # without the last edge, which rounding may leave below u
     return (p.cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)

@@ -5,8 +5,6 @@ keys, G of its values, M features out. Heads stand before time, (*batch, N, T, H
 one more batch axis of `attention`; in a weight matrix they are blocks of columns, or rows.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -233,7 +231,7 @@ def multi_head_attention(
     return y, (q_cache, k_cache, v_cache, attention_cache, merge_cache, o_cache)
 
 
-def multi_head_attention_backward(dy: Array, cache: tuple) -> tuple[Any, ...]:
+def multi_head_attention_backward(dy: Array, cache: tuple) -> tuple:
     """The backwards of the parts, last to first."""
     q_cache, k_cache, v_cache, attention_cache, merge_cache, o_cache = cache
     dmerged, dw_o, db_o = linear_backward(dy, o_cache)
