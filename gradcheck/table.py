@@ -48,21 +48,21 @@ def _row(r: Report) -> tuple:
         r.name,
         str(r.cases),
         _figure(r.value.error if r.value else None),
-        _worst(arguments, "autodiff", r.verdict),
-        _worst(arguments, "numeric", r.verdict),
+        _worst(arguments, "autodiff"),
+        _worst(arguments, "numeric"),
         _figure(max((a.resolution for a in arguments if a.resolution is not None), default=None)),
         _figure(max((a.single for a in arguments if a.single is not None), default=None)),
         Text(word, style=style),
     )
 
 
-def _worst(arguments: list[Argument], figure: str, verdict: str) -> str:
-    """The worst figure; with the argument it belongs to, where that matters."""
-    known = [(getattr(a, figure), a.name) for a in arguments if getattr(a, figure) is not None]
+def _worst(arguments: list[Argument], figure: str) -> str:
+    """The worst figure; with its argument, where that one is wrong."""
+    known = [(getattr(a, figure), a) for a in arguments if getattr(a, figure) is not None]
     if not known:
         return "-"
-    error, name = max(known)
-    return _figure(error) + f" d{name}" * (verdict == "fail")
+    error, a = max(known, key=lambda k: k[0])
+    return _figure(error) + f" d{a.name}" * (a.verdict == "fail")
 
 
 def _figure(x: float | None) -> str:

@@ -10,8 +10,15 @@ from gradcheck.checks import cotangent
 from gradcheck.instrument import watching
 from gradcheck.kinks import Fingerprint
 
+# each of these compiles for five seconds and more
+LONG = {"residual_cnn", "Seq2Seq", "CharRNN", "DecoderBlock", "GPT", "EncoderDecoder"}
+ENTRIES = [
+    pytest.param(e, id=e.name, marks=pytest.mark.slow if e.name in LONG else ())
+    for e in catalogue.LAYERS
+]
 
-@pytest.mark.parametrize("entry", catalogue.LAYERS, ids=lambda e: e.name)
+
+@pytest.mark.parametrize("entry", ENTRIES)
 def test_hessian_vector_product(entry, rng, x64):
     """u . H d, with H of <dy, y> in the input and all parameters, d a direction in all of them."""
     subject = shipped.layer_subject(entry, seed=4)
