@@ -278,6 +278,13 @@ def test_translated_ids_are_the_likeliest_of_the_full_forward(rng):
         (y, _), _ = hand.forward(params, {}, (source, known))
         known = np.concatenate((known, y[:, -1:].argmax(-1)), axis=1)
     assert np.array_equal(hand.generate(params, (source, target), 3, rng, temperature=0), known)
+    (whole, _), _ = hand.forward(params, {}, (source, known))
+    memory, _ = hand.encode(params, source)
+    state, parts = hand.carry(2, 7), []
+    for t in range(7):
+        (y, state), _ = hand.decode(params, state, (known[:, t : t + 1], memory, source))
+        parts.append(y)
+    close(np.concatenate(parts, 1), whole)
 
 
 class Stream:
