@@ -268,7 +268,8 @@ MESSAGES = [
     ),
     (
         lambda m, a: m.rotary(a((2, 3)), a(2).astype(int)),
-        "rotary: x has shape (2, 3), but its axis 2*H must be a multiple of 2, got 3",
+        "rotary: x has shape (2, 3), but its axis 2*H must be a multiple of 2, got 3; "
+        "wanted (*batch, T, 2*H)",
     ),
     (
         lambda m, a: m.sinusoidal(a(2).astype(int), features=3),

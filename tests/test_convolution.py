@@ -393,7 +393,8 @@ MESSAGES = [
     ),
     (
         lambda nn: nn.conv2d(ones((1, 4, 4, 2)), ones((3, 3, 1, 3)), groups=2),
-        "conv2d: w has shape (3, 3, 1, 3), but its axis {groups}*K must be a multiple of 2, got 3",
+        "conv2d: w has shape (3, 3, 1, 3), but its axis {groups}*K must be a multiple of 2, got 3; "
+        "wanted (KH, KW, C, {groups}*K)",
     ),
     (
         lambda nn: nn.conv2d(ones((1, 4, 4, 2)), ones((3, 3, 1, 2)), groups=0),
@@ -436,7 +437,7 @@ MESSAGES = [
     (
         lambda nn: nn.pixel_shuffle(ones((1, 4, 4, 6)), factor=2),
         "pixel_shuffle: x has shape (1, 4, 4, 6), but its axis {factor}**2*C must be a multiple of "
-        "4, got 6",
+        "4, got 6; wanted (N, H, W, {factor}**2*C)",
     ),
     (
         lambda nn: nn.Conv2d(3, 4, groups=2).init(np.random.default_rng(0)),

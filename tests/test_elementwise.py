@@ -324,12 +324,13 @@ def test_a_rate_outside_its_range(package, rate):
         (
             lambda nn: nn.glu(np.ones((2, 3))),
             ValueError,
-            "glu: x has shape (2, 3), but its axis 2*D must be a multiple of 2, got 3",
+            "glu: x has shape (2, 3), but its axis 2*D must be a multiple of 2, got 3; "
+            "wanted (*batch, 2*D)",
         ),
         (
             lambda nn: nn.dropout(np.ones(3), np.ones(3), rate=0.5),
             TypeError,
-            "dropout: mask has dtype float64; wanted a bool dtype; "
+            "dropout: mask has dtype float64; wanted a boolean dtype; "
             "compare, or convert it with .astype(bool)",
         ),
         (

@@ -350,7 +350,8 @@ WRONG = {  # call, message
     ),
     "groups that do not divide": (
         lambda p: p.group_norm(X, G, G, groups=4),
-        "group_norm: x has shape (2, 6), but its axis {groups}*G must be a multiple of 4, got 6",
+        "group_norm: x has shape (2, 6), but its axis {groups}*G must be a multiple of 4, got 6; "
+        "wanted (N, *space, {groups}*G)",
     ),
 }
 

@@ -240,7 +240,7 @@ def test_messages():
     with pytest.raises(TypeError) as error:
         nn.rnn(x, h, np.ones((D, H)), np.ones((H, H)), np.zeros(H), np.ones((T, N)))
     assert str(error.value) == (
-        "rnn: mask has dtype float64; wanted a bool dtype; compare, or convert it with "
+        "rnn: mask has dtype float64; wanted a boolean dtype; compare, or convert it with "
         ".astype(bool)"
     )
     with pytest.raises(ValueError, match=r"gru: mask has shape \(3, 7\), but its axis T must be 7"):

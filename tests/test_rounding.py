@@ -181,7 +181,17 @@ def test_a_mask_of_the_greatest_does_not_flip():
         lambda x: np.array([float(v * 2 > w * 2) for v in x for w in x]),
         lambda x: np.greater(x * 2, x * 2, out=np.zeros(x.shape, bool)) + 0,
     ],
-    ids="argsort compare floor round sign int math-floor float greater-out".split(),
+    ids=[
+        "argsort",
+        "compare",
+        "floor",
+        "round",
+        "sign",
+        "int",
+        "math-floor",
+        "float",
+        "greater-out",
+    ],
 )
 def test_discrete_results_are_those_of_the_first_run(f):
     x = np.random.default_rng(0).standard_normal(9)

@@ -27,4 +27,5 @@ def embedding(
             f"embedding: ids run from {ids.min()} to {ids.max()}; wanted 0 to {V - 1} for the {V} "
             "rows of table; renumber the ids or widen the table"
         )
-    return table.at[ids].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    rows = jnp.asarray(table).at[ids]
+    return rows.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
