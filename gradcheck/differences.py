@@ -14,7 +14,7 @@ from gradcheck.subjects import Subject, is_float
 
 Array = np.ndarray
 # together, arguments are settled to this relative error each, or else measured one by one
-SETTLED = 1e-8
+SETTLED = 1e-7
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import json
+import os
+import signal
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -56,7 +58,7 @@ def _check(argv: list[str]) -> int:
     if options.seed < 0:
         return _refuse(f"--seed is {options.seed}; wanted 0 or more")
     from gradcheck import autodiff, catalogue
-    from gradcheck.discovery import TargetError, resolve, shipped
+    from gradcheck.discovery import TargetError, resolve
 
     start = time.perf_counter()
     checks, refused = [], []
@@ -67,10 +69,11 @@ def _check(argv: list[str]) -> int:
                 checks += resolve(target)
             except TargetError as error:
                 refused.append(str(error))
-        if not options.targets:
-            checks = [shipped(name) for name in catalogue.names()]
         twin = autodiff.available() and not options.quick
-        reports = [_run(check, options.seed, twin) for check in checks]
+        if options.targets:
+            reports = [_run(check, options.seed, twin) for check in checks]
+        else:
+            reports = _run_all(catalogue.names(), options.seed, twin)
     seconds = time.perf_counter() - start
     if options.json:
         print(json.dumps(_object(reports, refused, options.seed, seconds), allow_nan=False))
@@ -83,6 +86,36 @@ def _check(argv: list[str]) -> int:
     for message in refused:
         print(f"gradcheck: {message}", file=sys.stderr)
     return _status([r.verdict for r in reports] + ["error"] * len(refused))
+
+
+def _run_all(names: list[str], seed: int, twin: bool) -> list["Report"]:
+    """The reports of everything shipped, from one process per core."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    # the arrays are small: threads of the linear algebra would only wait for each other
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    context = multiprocessing.get_context("spawn")
+    # the models stand last and take longest, so they begin
+    tasks = [(name, seed, twin) for name in reversed(names)]
+    with ProcessPoolExecutor(mp_context=context, initializer=_leave_ctrl_c_to_the_parent) as pool:
+        try:
+            return [*pool.map(_run_shipped, tasks)][::-1]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_shipped(task: tuple[str, int, bool]) -> "Report":
+    from gradcheck.discovery import shipped
+
+    name, seed, twin = task
+    return _run(shipped(name), seed, twin)
 
 
 def _run(check: "Check", seed: int, twin: bool) -> "Report":
