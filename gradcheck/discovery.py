@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,8 +48,7 @@ def resolve(target: str) -> list[Check]:
         return [shipped(target)]
     path, _, wanted = target.partition("::")
     if Path(path).is_dir():
-        files = sorted(p for p in Path(path).rglob("*.py") if p.name != "setup.py")
-        return [check for file in files for check in _pairs(_load(file), str(file))]
+        return _folder(Path(path))
     if path.endswith(".py") or Path(path).exists():
         checks = _pairs(_load(Path(path)), path)
         source = path
@@ -74,6 +74,26 @@ def resolve(target: str) -> list[Check]:
             "and its f_backward"
         )
     return chosen
+
+
+def _folder(folder: Path) -> list[Check]:
+    """The pairs of every file below a folder; a file that does not load is an error of its own."""
+    checks = []
+    for file in sorted(p for p in folder.rglob("*.py") if p.name != "setup.py"):
+        try:
+            checks += _pairs(_load(file), str(file))
+        except TargetError as error:
+            checks.append(Check(str(file), partial(_refuse, error), str(file)))
+    if not checks:
+        raise TargetError(
+            f"{folder}: no file in this folder holds a pair; wanted a function f, or f_forward, "
+            "and its f_backward"
+        )
+    return checks
+
+
+def _refuse(error: TargetError, seed: int, twin: bool) -> Iterator[Subject]:
+    raise error
 
 
 def _load(file: Path) -> ModuleType:

@@ -124,6 +124,21 @@ def test_one_pair_of_a_file_and_a_folder(capsys, write, tmp_path):
     ]
 
 
+def test_a_folder_with_a_broken_file(capsys, write, tmp_path):
+    broken = write("broken.py", "1 / 0\n")
+    write("right.py", RIGHT)
+    status, report = run_json(capsys, str(tmp_path))
+    assert status == 2
+    assert {c["name"]: c["verdict"] for c in report["checks"]} == {broken: "error", "scale": "pass"}
+    assert report["checks"][0]["message"].startswith(f"{broken}: importing it raised ZeroDivision")
+
+
+def test_a_folder_without_pairs(capsys, write, tmp_path):
+    write("plain.py", "x = 1\n")
+    assert main([str(tmp_path)]) == 2
+    assert "no file in this folder holds a pair" in capsys.readouterr().err
+
+
 def test_module_target(capsys):
     status, report = run_json(capsys, "scratchnn.ops.activations:tanh", "--quick")
     assert status == 0 and [c["name"] for c in report["checks"]] == ["tanh"]
