@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+FAST = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    # of XLA in JAX 0.10: it aborts the process on some dilated convolutions of one-entry windows
+    "xla_disable_hlo_passes": "algsimp",
+}
 
 
 def available() -> bool:

@@ -214,11 +214,15 @@ def _gradient_law(
         measured = differences.measure(subject, i, g, slack, dy, [seed, i, 1], top=-10)
     if G is None:
         error, bound, resolution = measured.error, measured.resolution, measured.resolution
-        flat = not g.any() and measured.agrees
+        # zero as far as rounding tells, and measured to be
+        flat = measured.agrees and float(np.max(np.abs(g))) <= slack
         decided = flat or (resolution is not None and resolution <= DECISIVE)
         right = measured.agrees and decided
+        if flat:
+            error, measured = 0.0, replace(measured, low=measured.hand, high=measured.hand)
     else:
-        scale = float(np.max(np.abs(G))) or 1.0
+        scale = float(np.max(np.abs(G)))
+        scale = scale if scale > slack else 1.0  # zero as far as rounding tells
         error = float(np.max(np.abs(g - G))) / scale
         bound = resolution = slack / scale + 4 * UNIT
         right = error <= bound

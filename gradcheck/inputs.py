@@ -58,7 +58,7 @@ def distinct_sizes(
         if sum(stars if star else 1 for star in names.values()) <= len(numbers):
             with suppress(InputError):
                 return _first(f, lambda s=stars, n=numbers: draw(s, n), where, config)
-    return _first(f, lambda: draw(2, tuple(range(1, 20))), where, config)
+    return _first(f, lambda: draw(2, tuple(range(1, 20))), where, config, tries=20_000)
 
 
 def free_sizes(
@@ -82,8 +82,10 @@ def free_sizes(
     return _first(f, draw, where, config)
 
 
-def _first(f: Callable, draw: Callable, where: Callable, config: dict[str, Any]) -> dict[str, Any]:
-    for _ in range(2000):
+def _first(
+    f: Callable, draw: Callable, where: Callable, config: dict[str, Any], tries: int = 2000
+) -> dict[str, Any]:
+    for _ in range(tries):
         sizes = draw()
         shapes = [shape(s.axes, sizes, config) for s in specs(f) if s]
         if max(map(math.prod, shapes), default=0) <= MOST and where(sizes, config):

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +93,6 @@ def _check(argv: list[str]) -> int:
 def _run_all(names: list[str], seed: int, twin: bool) -> list["Report"]:
     """The reports of everything shipped, from one process per core."""
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
 
     # the arrays are small: threads of the linear algebra would only wait for each other
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -99,12 +100,26 @@ def _run_all(names: list[str], seed: int, twin: bool) -> list["Report"]:
     context = multiprocessing.get_context("spawn")
     # the models stand last and take longest, so they begin
     tasks = [(name, seed, twin) for name in reversed(names)]
-    with ProcessPoolExecutor(mp_context=context, initializer=_leave_ctrl_c_to_the_parent) as pool:
+    pool = ProcessPoolExecutor(mp_context=context, initializer=_leave_ctrl_c_to_the_parent)
+    try:
+        return [*pool.map(_run_shipped, tasks)][::-1]
+    except BrokenProcessPool:  # a compiler can abort the process it runs in
+        return [_run_alone(context, task) for task in reversed(tasks)]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_alone(context: Any, task: tuple[str, int, bool]) -> "Report":
+    """One report from a process of its own, which may die."""
+    from gradcheck.report import Report
+
+    with ProcessPoolExecutor(1, context, _leave_ctrl_c_to_the_parent) as pool:
         try:
-            return [*pool.map(_run_shipped, tasks)][::-1]
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            return pool.submit(_run_shipped, task).result()
+        except BrokenProcessPool:
+            name, seed, _ = task
+            message = f"{name}: the process that checked it died; try another --seed than {seed}"
+            return Report(name, "error", message)
 
 
 def _leave_ctrl_c_to_the_parent() -> None:
