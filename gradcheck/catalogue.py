@@ -266,7 +266,7 @@ OPS = (
     ),
     Op("global_avg_pool2d"),
     Op("adaptive_avg_pool2d", config={"size": (1, (2, 3), 4)}),
-    Op("upsample_nearest2d", config={"factor": (2, (3, 1))}),
+    Op("upsample", config={"factor": (2, (3, 1))}),
     Op("upsample_bilinear2d", config={"factor": (2, (1, 3))}),
     Op("pixel_shuffle", config={"factor": (2, 3)}),
     Op("flatten"),

@@ -109,7 +109,7 @@ from jaxnn.ops.regression_losses import l1 as l1
 from jaxnn.ops.regression_losses import mse as mse
 from jaxnn.ops.regularization import dropout as dropout
 from jaxnn.ops.resampling import pixel_shuffle as pixel_shuffle
+from jaxnn.ops.resampling import upsample as upsample
 from jaxnn.ops.resampling import upsample_bilinear2d as upsample_bilinear2d
-from jaxnn.ops.resampling import upsample_nearest2d as upsample_nearest2d
 from jaxnn.ops.reshaping import flatten as flatten
 from jaxnn.ops.sequence_losses import ctc as ctc

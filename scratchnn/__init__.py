@@ -183,10 +183,10 @@ from scratchnn.ops.regularization import dropout as dropout
 from scratchnn.ops.regularization import dropout_backward as dropout_backward
 from scratchnn.ops.resampling import pixel_shuffle as pixel_shuffle
 from scratchnn.ops.resampling import pixel_shuffle_backward as pixel_shuffle_backward
+from scratchnn.ops.resampling import upsample as upsample
+from scratchnn.ops.resampling import upsample_backward as upsample_backward
 from scratchnn.ops.resampling import upsample_bilinear2d as upsample_bilinear2d
 from scratchnn.ops.resampling import upsample_bilinear2d_backward as upsample_bilinear2d_backward
-from scratchnn.ops.resampling import upsample_nearest2d as upsample_nearest2d
-from scratchnn.ops.resampling import upsample_nearest2d_backward as upsample_nearest2d_backward
 from scratchnn.ops.reshaping import flatten as flatten
 from scratchnn.ops.reshaping import flatten_backward as flatten_backward
 from scratchnn.ops.sequence_losses import ctc as ctc

@@ -136,7 +136,7 @@ def resize(attrs, x, roi=None, scales=None, sizes=None):
     by_axis = dict(zip(axes, map(float, scales), strict=True))
     assert all(value.is_integer() for value in by_axis.values())
     assert by_axis.get(0, 1) == by_axis.get(1, 1) == 1
-    op = {"nearest": nn.upsample_nearest2d, "linear": nn.upsample_bilinear2d}[attrs["mode"]]
+    op = {"nearest": nn.upsample, "linear": nn.upsample_bilinear2d}[attrs["mode"]]
     return first(op(last(x), factor=(int(by_axis[2]), int(by_axis[3])))[0])
 
 

@@ -277,7 +277,7 @@ def test_adaptive_bins():
 
 def test_upsampling_then_averaging_is_the_identity(rng):
     x = rng.standard_normal((2, 3, 4, 2))
-    y, _ = nn.upsample_nearest2d(x, factor=(3, 2))
+    y, _ = nn.upsample(x, factor=(3, 2))
     assert close(nn.avg_pool2d(y, size=(3, 2))[0], x)
 
 
@@ -302,7 +302,7 @@ def test_pixel_shuffle_places_every_channel():
 
 def test_factor_one_changes_nothing(rng):
     x = rng.standard_normal((2, 3, 4, 2))
-    for f in (nn.upsample_nearest2d, nn.upsample_bilinear2d, nn.pixel_shuffle):
+    for f in (nn.upsample, nn.upsample_bilinear2d, nn.pixel_shuffle):
         assert np.array_equal(f(x, factor=1)[0], x)
 
 
@@ -310,7 +310,7 @@ def test_factor_one_changes_nothing(rng):
 def test_large_and_tiny_entries_stay_finite(scale):
     x = np.full((1, 4, 4, 1), scale)
     pools = (nn.max_pool2d, nn.avg_pool2d, nn.global_avg_pool2d)
-    for f in (*pools, nn.upsample_bilinear2d, nn.upsample_nearest2d):
+    for f in (*pools, nn.upsample_bilinear2d, nn.upsample):
         assert np.allclose(f(x)[0], scale, rtol=1e-14, atol=0)
 
 

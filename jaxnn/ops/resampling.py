@@ -10,17 +10,17 @@ from jaxnn.shapes import expect
 Array = jax.Array
 
 
-def upsample_nearest2d(
+def upsample(
     x: Float[Array, "N H W C"], *, factor: int | tuple[int, int] = 2
 ) -> Float[Array, "N HO WO C"]:
     """Every pixel becomes a block of equal pixels.
 
     >>> x = jnp.array([1.0, 2.0]).reshape(1, 1, 2, 1)
-    >>> upsample_nearest2d(x, factor=(1, 2)).ravel().tolist()
+    >>> upsample(x, factor=(1, 2)).ravel().tolist()
     [1.0, 1.0, 2.0, 2.0]
     """
-    expect(upsample_nearest2d, x)
-    r, s = per_axis("upsample_nearest2d: factor", factor, 1, 2)
+    expect(upsample, x)
+    r, s = per_axis("upsample: factor", factor, 1, 2)
     N, H, W, C = x.shape
     return jax.image.resize(x, (N, r * H, s * W, C), "nearest")
 

@@ -9,7 +9,7 @@ from scratchnn.shapes import expect
 Array = np.ndarray
 
 
-def upsample_nearest2d(
+def upsample(
     x: Float[Array, "N H W C"], *, factor: int | tuple[int, int] = 2
 ) -> tuple[Float[Array, "N HO WO C"], tuple]:
     """Every pixel becomes a block of equal pixels.
@@ -24,7 +24,7 @@ def upsample_nearest2d(
         factor: height and width of a block, in pixels, one number or one per axis.
 
     Returns:
-        y and the cache of `upsample_nearest2d_backward`.
+        y and the cache of `upsample_backward`.
 
     Raises:
         ValueError: factor < 1.
@@ -33,16 +33,16 @@ def upsample_nearest2d(
     Source: Odena, Dumoulin and Olah, Deconvolution and Checkerboard Artifacts (2016),
     doi:10.23915/distill.00003.
 
-    >>> y, cache = upsample_nearest2d(np.array([1.0, 2.0]).reshape(1, 1, 2, 1), factor=(1, 2))
-    >>> y.ravel().tolist(), upsample_nearest2d_backward(y, cache).ravel().tolist()
+    >>> y, cache = upsample(np.array([1.0, 2.0]).reshape(1, 1, 2, 1), factor=(1, 2))
+    >>> y.ravel().tolist(), upsample_backward(y, cache).ravel().tolist()
     ([1.0, 1.0, 2.0, 2.0], [2.0, 4.0])
     """
-    expect(upsample_nearest2d, x)
-    r, s = per_axis("upsample_nearest2d: factor", factor, 1, 2)
+    expect(upsample, x)
+    r, s = per_axis("upsample: factor", factor, 1, 2)
     return x.repeat(r, axis=1).repeat(s, axis=2), (x.shape, r, s)
 
 
-def upsample_nearest2d_backward(dy: Array, cache: tuple) -> Array:
+def upsample_backward(dy: Array, cache: tuple) -> Array:
     """dx_nhwc = sum over 0 <= i < r, 0 <= j < s of dy_n,rh+i,sw+j,c."""
     (N, H, W, C), r, s = cache
     return dy.reshape(N, H, r, W, s, C).sum((2, 4))
