@@ -131,15 +131,18 @@ def test_a_loss_that_is_not_finite_is_a_failure_that_saves_nothing(folder, capsy
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process")
 def test_ctrl_c_leaves_the_checkpoint_as_it_was(folder):
     (folder / "a.safetensors").write_bytes(b"before")
-    command = [sys.executable, "-m", "nnlab.main", "train", "digits-mlp"]
+    # whoever runs the tests may ignore SIGINT, which children inherit
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from nnlab.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "train", "digits-mlp"]
     process = subprocess.Popen(
         [*command, "--seconds", "100", "--out", "a.safetensors"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # whoever runs the tests may ignore SIGINT, which children inherit
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with process:
         assert process.stdout and process.stderr
