@@ -20,24 +20,37 @@ UNIT = 2.0**-53
 
 @dataclass(frozen=True)
 class Derivative:
-    """A measured derivative: its value, the bound of its error, and why there is none if so."""
+    """A measured derivative: its value, the bound of its error, and what that bound is made of.
+
+    `trouble` is empty, or "kink", "domain edge" or "non-finite", where there is no derivative or
+    none to be measured; `limit` is "noise" or "truncation", whichever is the larger part.
+    """
 
     value: float
     bound: float
-    trouble: str = ""  # "", "kink" or "non-finite"
+    trouble: str = ""
+    limit: str = "noise"
+
+
+# what `piece` says of a point at which phi is not finite
+OUTSIDE = b"outside"
 
 
 def directional(
     phi: Callable[[float], float],
-    fingerprint: Callable[[float], bytes],
+    piece: Callable[[float], bytes],
     floor: float,
     top: int = -3,
 ) -> Derivative:
     """phi'(0), from values of phi near 0.
 
+    Where the first ladder does not converge to nine digits, though rounding would let it, two finer
+    ones are tried; of two that contradict each other the finer is believed, as a feature narrower
+    than its steps can fool the wide one.
+
     Args:
         phi: the function along the line; phi(0) should be 0, so that noise is least.
-        fingerprint: the smooth piece of each point; steps that leave the piece of 0 are not used.
+        piece: the smooth piece of each point; steps that leave the piece of 0 are not used.
         floor: the least noise of phi, absolute.
         top: the first step is at most 2^top.
 
@@ -45,18 +58,45 @@ def directional(
     >>> abs(d.value - 1) <= d.bound < 1e-11
     True
     """
-    home = fingerprint(0.0)
-    while any(fingerprint(s * 2.0 ** (top - k)) != home for k in (0, 1, 3) for s in (1, -1)):
+    home = piece(0.0)
+    if home == OUTSIDE:
+        return Derivative(math.nan, math.inf, "non-finite")
+    while strangers := [
+        seen
+        for k in (0, 1, 3)
+        for side in (1, -1)
+        if (seen := piece(side * 2.0 ** (top - k))) != home
+    ]:
         top -= 2
         if top < -31:
-            return Derivative(math.nan, math.inf, "kink")
+            return Derivative(math.nan, math.inf, _why_no_step(strangers))
     noise = max(floor, _noise(phi, top))
+    best = _two_sided(phi, noise, top)
+    # noise that is small beside phi is there at every step, even where short ones stand still;
+    # what is as large as phi itself is its shape, seen too coarsely
+    if noise < 2.0**-4 * max(abs(phi(s * 2.0 ** (top - k))) for k in range(4) for s in (-1, 1)):
+        floor = noise
+    for finer in (top - 7, top - 14):
+        least = 2.0 ** (8 - finer) * floor  # what noise leaves there in any case
+        if best.bound <= max(1e-9 * abs(best.value), least) or finer < -31:
+            break
+        found = _two_sided(phi, max(floor, _noise(phi, finer)), finer)
+        contradicted = abs(found.value - best.value) > found.bound + best.bound
+        best = found if contradicted or found.bound < best.bound else best
+    return best
+
+
+def _why_no_step(strangers: list[bytes]) -> str:
+    return "domain edge" if OUTSIDE in strangers else "kink"
+
+
+def _two_sided(phi: Callable[[float], float], noise: float, top: int) -> Derivative:
     return _extrapolate(lambda h: (phi(h) - phi(-h)) / (2 * h), 2, noise, top)
 
 
 def one_sided(
     phi: Callable[[float], float],
-    fingerprint: Callable[[float], bytes],
+    piece: Callable[[float], bytes],
     side: float,
     floor: float,
     top: int = -3,
@@ -67,10 +107,12 @@ def one_sided(
     >>> abs(d.value + 1) <= d.bound < 1e-9
     True
     """
-    while fingerprint(side * 2.0**top) != fingerprint(side * 2.0 ** (top - 8)):
+    while (far := piece(side * 2.0**top)) != (near := piece(side * 2.0 ** (top - 8))):
         top -= 2
         if top < -31:
-            return Derivative(math.nan, math.inf, "kink")
+            return Derivative(math.nan, math.inf, _why_no_step([far, near]))
+    if far == OUTSIDE:
+        return Derivative(math.nan, math.inf, "domain edge")
     noise = max(floor, _noise(lambda t: phi(side * (2.0 ** (top - 8) + t)), top))
     return _extrapolate(lambda h: phi(side * h) / (side * h), 1, noise, top)
 
@@ -90,7 +132,8 @@ def _extrapolate(
                 gaps.append(abs(r - above[j]))
             bound = max(gaps) + 3 * noise / h
             if math.isfinite(r) and bound < best.bound:
-                best = Derivative(r, bound)
+                limit = "noise" if max(gaps) <= 6 * noise / h else "truncation"
+                best = Derivative(r, bound, limit=limit)
             row.append(r)
         above = row
     return best

@@ -120,8 +120,11 @@ def test_steps_stay_on_the_smooth_piece_of_the_point(offset):
     assert found.trouble == ""
     assert abs(found.value - -99) <= found.bound
     assert found.bound < 1e-12 / offset
-    if offset < 2.0**-8:  # blind to the kink, most rungs are lost
-        assert directional(phi, smooth, 1e-16).bound > 1e3 * found.bound
+    blind = directional(phi, smooth, 1e-16)  # to the kink
+    if offset > 2.0**-10:  # the wide rungs are fooled, and the fine ones find it out
+        assert abs(blind.value - -99) <= blind.bound < 1e-8
+    else:
+        assert blind.bound > 1e3 * found.bound
 
 
 def test_a_kink_at_the_point_is_told_and_measured_from_both_sides():
