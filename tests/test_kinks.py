@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from gradcheck.checks import check
 from gradcheck.instrument import watching
 from gradcheck.kinks import Fingerprint
 
@@ -333,3 +334,36 @@ def test_long_running_maxima_cost_no_more_than_their_input():
 
 def test_there_are_enough_probes():
     assert len({p[0] for p in PROBES}) == len(PROBES) >= 60
+
+
+def amax(x):
+    return x.max(axis=1), x
+
+
+def first_wins(dy, x):
+    dx = np.zeros_like(x)
+    dx[np.arange(len(x)), x.argmax(axis=1)] = dy
+    return dx
+
+
+def all_share(dy, x):
+    winners = x == x.max(axis=1, keepdims=True)
+    return dy[:, None] * winners / winners.sum(axis=1, keepdims=True)
+
+
+def last_gets_more(dy, x):
+    dx = first_wins(dy, x)
+    dx[:, -1] += 0.3 * dy
+    return dx
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros((3, 100)), np.round(np.random.default_rng(0).normal(size=(4, 30)))],
+    ids=["all tie", "some tie"],
+)
+def test_many_ties_are_judged_by_the_choices_around_them(x, seed):
+    assert check(amax, first_wins, x, seed=seed).verdict == "kink"
+    assert check(amax, all_share, x, seed=seed).verdict == "kink"
+    assert check(amax, last_gets_more, x, seed=seed).verdict == "fail"
