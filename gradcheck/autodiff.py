@@ -38,6 +38,25 @@ def value_and_pullback(
         return jax.tree.map(np.asarray, y), grads
 
 
+def forward(twin: Callable, config: dict[str, Any]) -> Callable:
+    """The twin's forward, compiled: NumPy arrays to NumPy arrays, in 64 bits."""
+    import jax
+
+    run = jax.jit(partial(twin, **config), compiler_options=_options())
+
+    def called(*arrays: Any) -> Any:
+        with jax.enable_x64(True):
+            return jax.tree.map(np.asarray, run(*arrays))
+
+    return called
+
+
+def _options() -> dict[str, Any] | None:
+    import jax
+
+    return FAST if jax.default_backend() == "cpu" else None
+
+
 @cache
 def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...]) -> Callable:
     import jax
@@ -46,4 +65,4 @@ def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...]) -> Callable:
         y, pullback = jax.vjp(partial(twin, **dict(config)), *arrays)
         return y, pullback(dy)
 
-    return jax.jit(run, compiler_options=FAST if jax.default_backend() == "cpu" else None)
+    return jax.jit(run, compiler_options=_options())

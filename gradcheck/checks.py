@@ -9,21 +9,29 @@ import contextlib
 import io
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from gradcheck import autodiff, contract, differences, naming, precision
+from gradcheck import autodiff, contract, differences, naming, precision, vote
+from gradcheck.blindspots import blind_spots
 from gradcheck.report import Argument, Finding, Report, Value, worst
-from gradcheck.rounding import UNIT, spread
-from gradcheck.subjects import ContractError, Forward, Subject, pair
+from gradcheck.rounding import UNIT, UNITS, Decisions, spread
+from gradcheck.subjects import ContractError, Forward, Subject, in_single, pair
 
 Array = np.ndarray
 # two right implementations differ by a few times the jitter; 2.9 is the most that was seen
 MULTIPLE = 8
-# a directional derivative known to less than this cannot decide
-DECISIVE = 1e-6
+# a directional derivative known to less than this cannot decide, in double and in lower precision
+DECISIVE, DECISIVE_SINGLE = 1e-6, 1e-2
+WHY = {
+    "flat": "flat: neither {} nor differences of the forward can be told from zero here",
+    "noise": "the forward is too noisy here to judge {} by differences",
+    "truncation": "no step is short enough to see the slope of the forward: {} is undecided",
+    "domain edge": "every step leaves the domain of the forward: {} cannot be judged here",
+    "non-finite": "the forward is not finite here: {} cannot be judged",
+}
 
 
 def check(
@@ -79,7 +87,7 @@ def check_subject(subject: Subject, seed: int = 0, twin: bool = True) -> Report:
         subject = replace(subject, twin=None)
     try:
         with np.errstate(all="ignore"):
-            first = subject.run()
+            subject, first = _first_run(subject)
             # what the code prints is worth reading once, not at every step of every difference
             with contextlib.redirect_stdout(io.StringIO()):
                 report = _examine(subject, first, seed)
@@ -94,6 +102,21 @@ def check_subject(subject: Subject, seed: int = 0, twin: bool = True) -> Report:
         unchecked = where == "the forward" or finding.kind == "not-implemented"
         report = replace(_failed(subject, finding), verdict="error" if unchecked else "fail")
     return replace(report, seconds=time.perf_counter() - start, seed=seed)
+
+
+def _first_run(subject: Subject) -> tuple[Subject, Forward]:
+    """The forward at the point; in float32 where that was given and float64 is not taken."""
+    try:
+        return subject, subject.run()
+    except Exception:
+        if subject.given != "float32":
+            raise
+        single = in_single(subject)
+        try:
+            return single, single.run()
+        except Exception:
+            single = subject
+    return subject, subject.run()
 
 
 def _failed(subject: Subject, finding: Finding) -> Report:
@@ -125,7 +148,7 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
     rng = np.random.default_rng(seed)
     dy = tuple(cotangent(v, rng) for v in ran.y)
     grads = subject.gradients(dy, ran)
-    findings = contract.shapes(subject, grads)
+    findings = contract.shapes(subject, grads, ran.y)
     if findings:
         return _conclude(subject, None, {}, findings)
     findings = contract.purity(subject, dy)
@@ -136,9 +159,11 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
         again = subject.run()
         return [np.asarray(a) for a in (*again.y, *subject.gradients(dy, again))]
 
-    jitter = [MULTIPLE * float(np.max(s)) for s in spread(both, subject.functions, seed)]
+    decisions = Decisions()
+    spreads = spread(both, subject.functions, seed, decisions=decisions)
+    jitter = [MULTIPLE * float(np.max(s)) for s in spreads]
     slack = jitter[len(ran.y) :]
-    findings += contract.linearity(subject, dy, ran, slack)
+    findings += contract.linearity(subject, dy, ran, slack, decisions.unit)
 
     value, reference = None, [None] * len(grads)
     if subject.twin is not None and autodiff.available():
@@ -146,35 +171,72 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
             subject.twin, subject.config, subject.arrays, dy[0] if ran.single else dy
         )
         reference = [pulled[i] for i in subject.floats]
-        value, differ = _value_law(subject, ran, y if isinstance(y, tuple) else (y,), jitter)
+        value, differ = _value_law(
+            subject, ran, y if isinstance(y, tuple) else (y,), jitter, decisions.unit
+        )
         findings += differ
-    singles: list[float | None] = [None] * len(grads)
-    if subject.keeps_dtype:
-        exact = [np.asarray(a) for a in (*ran.y, *grads)]
-        errors, lost = precision.single(subject, dy, exact, jitter)
-        singles, findings = [*errors[len(ran.y) :]], findings + lost
+    errors, lost, notes = _in_fewer_digits(subject, dy, ran, grads, jitter, seed)
+    findings += lost
     arguments = {}
     together = differences.measure_all(subject, [*grads], slack, dy, [seed])
     measures: list = together or [None] * len(grads)
-    for i, g, G, s, f32, measured in zip(
-        subject.floats, grads, reference, slack, singles, measures, strict=True
+    for i, g, G, s, low, measured in zip(
+        subject.floats, grads, reference, slack, errors[len(ran.y) :], measures, strict=True
     ):
-        argument, wrong = _gradient_law(subject, i, np.asarray(g), G, s, dy, seed, measured)
-        arguments[argument.name] = replace(argument, single=f32)
+        law = _Law(subject, i, np.asarray(g), G, s, dy, seed, decisions.unit)
+        argument, wrong = law.judge(measured, value is None or value.verdict == "pass")
+        arguments[argument.name] = replace(argument, single=low)
         findings += wrong
-    return _conclude(subject, value, arguments, findings)
+    if all(not np.any(g) for g in grads) and not findings:
+        arguments = {n: replace(a, verdict="unresolved", why="flat") for n, a in arguments.items()}
+        message = "every gradient is zero here, and so are differences: nothing could have failed"
+        findings = [Finding("vacuous", message, None, subject.file, None, subject.case())]
+    notes += blind_spots(subject, grads)
+    return replace(_conclude(subject, value, arguments, findings), notes=tuple(notes))
+
+
+def _in_fewer_digits(
+    subject: Subject, dy: tuple, ran: Forward, grads: tuple, jitter: list[float], seed: int
+) -> tuple[list[float | None], list[Finding], list[str]]:
+    """Errors in the precision that was given or promised, findings and notes."""
+    dtype = subject.given if subject.given in UNITS else "float64"
+    if dtype == "float64" and subject.keeps_dtype:
+        dtype = "float32"
+    results = [np.asarray(a) for a in (*ran.y, *grads)]
+    if dtype == "float64" or subject.arrays[subject.floats[0]].dtype != np.float64:
+        return [None] * len(results), [], []
+    slack = [UNITS[dtype] / UNIT * s for s in jitter]
+    if dtype != "float32":  # so coarse that its jitter is not to first order that of float64
+        rounded = precision.cast(precision.cast(subject.arrays, dtype), "float64")
+        subject = replace(subject, arrays=rounded)
+        dy = precision.cast(precision.cast(dy, dtype), "float64")
+
+        def both() -> list[Array]:
+            again = subject.run()
+            return [np.asarray(a) for a in (*again.y, *subject.gradients(dy, again))]
+
+        results = both()
+        spreads = spread(both, subject.functions, seed, UNITS[dtype])
+        slack = [MULTIPLE * float(np.max(s)) for s in spreads]
+    try:
+        return *precision.lower(subject, dy, results, slack, dtype), []
+    except Exception as error:
+        if subject.keeps_dtype:
+            raise
+        words = next(iter(str(error).splitlines()), type(error).__name__)
+        return [None] * len(results), [], [f"does not run in {dtype}: {words}"]
 
 
 def cotangent(y: Any, rng: np.random.Generator) -> Any:
-    """A random signed dy for one output; zeros where it is no float."""
+    """A random signed dy for one output; zeros where it is no float or not finite."""
     if np.asarray(y).dtype.kind != "f":
         return np.zeros(np.shape(y))
-    v = rng.standard_normal(np.shape(y)).astype(np.float32).astype(np.float64)
-    return v if isinstance(y, np.ndarray) else np.float64(v)
+    v = rng.standard_normal(np.shape(y)).astype(np.float32).astype(np.asarray(y).dtype)
+    return v if isinstance(y, np.ndarray) else v[()]
 
 
 def _value_law(
-    subject: Subject, ran: Forward, twin: tuple, jitter: list[float]
+    subject: Subject, ran: Forward, twin: tuple, jitter: list[float], unit: float
 ) -> tuple[Value, list[Finding]]:
     errors, bounds, findings = [0.0], [0.0], []
     for k, (a, b) in enumerate(zip(map(np.asarray, ran.y), twin, strict=True)):
@@ -187,7 +249,7 @@ def _value_law(
             scale = float(np.max(np.abs(b))) or 1.0
             at = np.unravel_index(np.argmax(np.abs(a - b)), a.shape)
             errors.append(float(abs(a[at] - b[at])) / scale)
-            bounds.append(jitter[k] / scale + 4 * UNIT)
+            bounds.append(jitter[k] / scale + 4 * unit)
             if errors[-1] <= bounds[-1]:
                 continue
             message = f"the forwards differ: {name} is {a[at]:.6g}, the twin's {b[at]:.6g} at {at}"
@@ -197,54 +259,77 @@ def _value_law(
     return Value("fail" if findings else "pass", max(errors), max(bounds)), findings
 
 
-def _gradient_law(
-    subject: Subject,
-    i: int,
-    g: Array,
-    G: Array | None,
-    slack: float,
-    dy: tuple,
-    seed: int,
-    measured: differences.Measured | None,
-) -> tuple[Argument, list[Finding]]:
-    """The verdict on one gradient, from autodiff (entry by entry) and from differences."""
-    name = subject.names[i]
-    measured = measured or differences.measure(subject, i, g, slack, dy, [seed, i])
-    if not measured.agrees:  # confirm along another direction, with smaller steps, before accusing
-        measured = differences.measure(subject, i, g, slack, dy, [seed, i, 1], top=-10)
-    if G is None:
-        error, bound, resolution = measured.error, measured.resolution, measured.resolution
-        # zero as far as rounding tells, and measured to be
-        flat = measured.agrees and float(np.max(np.abs(g))) <= slack
-        decided = flat or (resolution is not None and resolution <= DECISIVE)
-        right = measured.agrees and decided
-        if flat:
-            error, measured = 0.0, replace(measured, low=measured.hand, high=measured.hand)
-    else:
-        scale = float(np.max(np.abs(G)))
-        scale = scale if scale > slack else 1.0  # zero as far as rounding tells
-        error = float(np.max(np.abs(g - G))) / scale
-        bound = resolution = slack / scale + 4 * UNIT
-        right = error <= bound
-        # a gap below what differences resolve, and near the bound, is nobody's fault for certain
-        decided = right or not measured.agrees or error > 1e3 * bound
-    if measured.trouble == "kink" and measured.agrees:
-        sharp = resolution is not None and resolution <= DECISIVE  # else a jump, or too noisy
-        verdict = "pass" if right and G is not None else "kink" if sharp else "unresolved"
-    elif not measured.agrees or (decided and not right):
-        verdict = "fail"
-    else:
-        verdict = "pass" if decided else "unresolved"
-    exact = None if G is None else error
-    argument = Argument(name, verdict, error, bound, resolution, exact, measured.error)
-    if verdict not in ("fail", "kink"):
-        return argument, []
+@dataclass(frozen=True)
+class _Law:
+    """The gradient law for argument i: g by hand, G by autodiff where there is a twin."""
 
-    kind, message = "kink-convention", f"d{name} is another valid subgradient at a kink"
-    if verdict == "fail":
-        truth, tolerance = G, 1e-9
-        if G is None or (right and not measured.agrees):
-            truth, tolerance = differences.entries(subject, i, dy), 1e-6
+    subject: Subject
+    i: int
+    g: Array
+    G: Array | None
+    slack: float
+    dy: tuple
+    seed: int
+    unit: float
+
+    def judge(
+        self, measured: differences.Measured | None, forwards: bool
+    ) -> tuple[Argument, list[Finding]]:
+        """The verdict on one gradient, from autodiff (entry by entry) and from differences.
+
+        `forwards` says whether hand forward and twin agree.
+        """
+        subject, i, g, G, slack, dy = self.subject, self.i, self.g, self.G, self.slack, self.dy
+        seed = [self.seed, i]
+        name = subject.names[i]
+        measured = measured or differences.measure(subject, i, g, slack, dy, seed)
+        if not measured.agrees:
+            measured = differences.confirm(subject, i, g, slack, dy, seed, measured)
+        decisive = DECISIVE if self.unit == UNIT else DECISIVE_SINGLE
+        sharp = measured.resolution is not None and measured.resolution <= decisive
+        if G is None:
+            error, bound, resolution = measured.error, measured.resolution, measured.resolution
+            # zero as far as rounding tells, and measured to be
+            zero = measured.agrees and float(np.max(np.abs(g))) <= slack
+            decided, right = zero or sharp, measured.agrees and (zero or sharp)
+            if zero:
+                error, measured = 0.0, replace(measured, low=measured.hand, high=measured.hand)
+        else:
+            scale = float(np.max(np.abs(G)))
+            scale = scale if scale > slack else 1.0  # zero as far as rounding tells
+            error = float(np.max(np.abs(g - G))) / scale
+            bound = resolution = slack / scale + 4 * self.unit
+            right = error <= bound
+            # a gap below what differences resolve, and near the bound, is nobody's for certain
+            decided = right or not measured.agrees or error > 1e3 * bound
+        why = ""
+        if measured.trouble == "kink" and measured.agrees:
+            # a jump, or too noisy, if not sharp
+            verdict = "pass" if right and G is not None else "kink" if sharp else "unresolved"
+        elif not measured.agrees or (decided and not right):
+            verdict = "fail"
+        else:
+            verdict = "pass" if decided else "unresolved"
+        if verdict == "unresolved":
+            trouble = measured.trouble.replace("kink", "truncation")
+            why = "flat" if measured.flat else trouble or measured.limit
+        exact = None if G is None else error
+        argument = Argument(name, verdict, error, bound, resolution, exact, measured.error, why=why)
+        if verdict == "kink":
+            words = f"d{name} is another valid subgradient at a kink"
+            words += " than JAX's" if G is not None else ""
+            return argument, [self.finding("kink-convention", words)]
+        if verdict != "fail":
+            return argument, []
+        return argument, [self.finding(*self.describe(measured, right, forwards))]
+
+    def describe(
+        self, measured: differences.Measured, right: bool, forwards: bool
+    ) -> tuple[str, str]:
+        """(kind, message) of a wrong gradient."""
+        name, truth, tolerance = self.subject.names[self.i], self.G, 1e-9
+        if truth is None or (right and not measured.agrees):
+            truth, tolerance = differences.entries(self.subject, self.i, self.dy), 1e-6
         if truth is None:
             kind, message = (
                 "unnamed",
@@ -254,21 +339,31 @@ def _gradient_law(
                 ),
             )
         else:
-            kind, message = naming.describe(name, g, truth, tolerance)
-        if G is not None and measured.agrees and measured.trouble == "":
-            message += "; finite differences side with it, so look at the twin"
-    return argument, [Finding(kind, message, name, subject.file, None, subject.case())]
+            kind, message = naming.describe(name, self.g, truth, tolerance)
+        if self.G is not None:
+            agrees = {"forwards": forwards, "gradients": right, "differences": measured.agrees}
+            message += "; " + vote.verdict(
+                self.subject, self.i, self.G, agrees, self.slack, self.dy, [self.seed, self.i]
+            )
+        return kind, message
+
+    def finding(self, kind: str, message: str) -> Finding:
+        name = self.subject.names[self.i]
+        return Finding(kind, message, name, self.subject.file, None, self.subject.case())
 
 
 def _conclude(
     subject: Subject, value: Value | None, arguments: dict[str, Argument], findings: list[Finding]
 ) -> Report:
     verdicts = [a.verdict for a in arguments.values()] + ([value.verdict] if value else [])
-    verdict = worst(verdicts + ["fail"] * any(f.kind != "kink-convention" for f in findings))
+    verdict = worst(
+        verdicts + ["fail"] * any(f.kind not in ("kink-convention", "vacuous") for f in findings)
+    )
     message = findings[0].message if findings else ""
-    if verdict == "unresolved":
-        names = ", ".join(f"d{a.name}" for a in arguments.values() if a.verdict == "unresolved")
-        message = f"the forward is too noisy here to judge {names} by differences"
+    if verdict == "unresolved" and not findings:
+        first = next(a for a in arguments.values() if a.verdict == "unresolved")
+        alike = [a.name for a in arguments.values() if a.why == first.why]
+        message = WHY[first.why].format(", ".join(f"d{name}" for name in alike))
     return Report(
         subject.name,
         verdict,

@@ -15,9 +15,13 @@ from gradcheck.report import Finding
 from gradcheck.subjects import Forward, Subject, copied, is_float
 
 
-def shapes(subject: Subject, grads: tuple) -> list[Finding]:
-    """Each gradient is a finite array with the shape and dtype of its argument."""
+def shapes(subject: Subject, grads: tuple, y: tuple) -> list[Finding]:
+    """Each gradient is a finite array with the shape and dtype of its argument.
+
+    Where the forward itself computes in another precision than it was given, so may the backward.
+    """
     findings = []
+    precisions = {np.asarray(v).dtype for v in y}
     for i, g in zip(subject.floats, grads, strict=True):
         x, name = subject.arrays[i], subject.names[i]
 
@@ -30,8 +34,9 @@ def shapes(subject: Subject, grads: tuple) -> list[Finding]:
             findings.append(
                 finding("shape", f"d{name} has shape {np.shape(g)}; wanted {x.shape}, as {name}")
             )
-        elif np.asarray(g).dtype != x.dtype:
-            got = np.asarray(g).dtype
+        elif (got := np.asarray(g).dtype) != x.dtype and (
+            got.kind != "f" or precisions == {x.dtype} or subject.keeps_dtype
+        ):
             findings.append(finding("dtype", f"d{name} is {got}; wanted {x.dtype}, as {name}"))
         elif not np.isfinite(g).all():
             count = int((~np.isfinite(g)).sum())
@@ -87,10 +92,13 @@ def purity(subject: Subject, dy: tuple) -> list[Finding]:
     return findings
 
 
-def linearity(subject: Subject, dy: tuple, ran: Forward, slack: list[float]) -> list[Finding]:
+def linearity(
+    subject: Subject, dy: tuple, ran: Forward, slack: list[float], unit: float
+) -> list[Finding]:
     """backward(3 dy + ev/2) = 3 backward(dy) + backward(ev)/2, for another cotangent ev.
 
-    `slack` is the rounding error to be expected of each gradient, absolute.
+    `slack` is the rounding error to be expected of each gradient, absolute; `unit` the unit
+    roundoff of the code.
     """
     ev = tuple(_another(v) for v in dy)
     g, h = subject.gradients(dy, ran), subject.gradients(ev, ran)
@@ -103,7 +111,7 @@ def linearity(subject: Subject, dy: tuple, ran: Forward, slack: list[float]) -> 
         name = subject.names[i]
         scale = float(np.max(np.abs(a)) + np.max(np.abs(b)))
         gap = float(np.max(np.abs(c - (3 * a + b / 2))))
-        if gap <= 16 * s + 64 * 2.0**-53 * scale:
+        if gap <= 16 * s + 64 * unit * scale:
             continue
         if _differ(a, d):
             kind, message = "unnamed", f"d{name} is not linear in dy: off by {gap / scale:.1e}"

@@ -25,7 +25,8 @@ class Measured:
 
     `hand` is <g, d>; `low` and `high` bracket the measured derivative: equal where y is smooth,
     the one-sided derivatives at a kink. `scale` is the size of the derivative, `share` that of the
-    argument's part in it. All figures are absolute. `limit` says what the bound is made of.
+    argument's part in it; `floor` the rounding of <dy, y>. All figures are absolute. `limit` says
+    what the bound is made of.
     """
 
     hand: float
@@ -36,6 +37,7 @@ class Measured:
     share: float
     trouble: str = ""
     limit: str = "noise"
+    floor: float = 0.0
 
     @property
     def gap(self) -> float:
@@ -55,8 +57,9 @@ class Measured:
 
     @property
     def flat(self) -> bool:
-        """Whether neither the hand derivative nor the measured one can be told from zero."""
-        return max(abs(self.hand), abs(self.low), abs(self.high)) <= self.bound < math.inf
+        """Whether the derivative is lost in the rounding of y: zero, or of a saturated unit."""
+        least = max(self.bound, 2.0**26 * self.floor)
+        return max(abs(self.hand), abs(self.low), abs(self.high)) <= least < math.inf
 
 
 def measure_all(
@@ -132,7 +135,7 @@ def measure(
         # not analytic need not say so
         if exact and abs(exact - low) <= bound and abs(exact - hand) <= near < bound:
             low, high, bound = exact, exact, near
-    return Measured(hand, low, high, bound, scale, scale, trouble, found.limit)
+    return Measured(hand, low, high, bound, scale, scale, trouble, found.limit, floor)
 
 
 def complex_step(subject: Subject, i: int, d: Array, dy: tuple) -> float | None:

@@ -13,6 +13,8 @@ class Argument:
 
     `error` is max|g - G| / max|G|, None where it is not finite or the shapes differ; `bound` is
     what rounding explains; `resolution` the least relative error that the check would have seen.
+    `why` says why it is unresolved: noise, truncation, domain edge, non-finite, or flat, where
+    neither the gradient nor differences can be told from zero.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Argument:
     autodiff: float | None = None  # the error against autodiff alone
     numeric: float | None = None  # and against differences, along a direction
     single: float | None = None  # the error of the same backward in float32
+    why: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         figures = ("error", "bound", "resolution")
@@ -82,6 +85,15 @@ class Report:
     arguments: dict[str, Argument] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     seed: int = 0
+    notes: tuple[
+        str, ...
+    ] = ()  # what this input could not have shown, and what else is worth saying
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing but flat gradients keeps this from passing."""
+        open_ = [a for a in self.arguments.values() if a.verdict == "unresolved"]
+        return self.verdict == "unresolved" and all(a.why == "flat" for a in open_)
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.verdict}" + (f": {self.message}" if self.message else "")]
@@ -89,8 +101,10 @@ class Report:
             seen = f", would have seen {a.resolution:.0e}" if a.resolution is not None else ""
             error = "no finite error" if a.error is None else f"error {a.error:.1e}"
             bound = "" if a.bound is None else f" (bound {a.bound:.1e})"
-            lines.append(f"  {a.name}: {a.verdict}, {error}{bound}{seen}")
+            why = f" ({a.why})" if a.why else ""
+            lines.append(f"  {a.name}: {a.verdict}{why}, {error}{bound}{seen}")
         lines += [f"  {f.kind}: {f.message}{_place(f)}" for f in self.findings]
+        lines += [f"  note: {note}" for note in self.notes]
         if self.case:
             lines.append(f"  case: {describe(self.case)}, seed {self.seed}")
         return "\n".join(lines)
@@ -109,6 +123,7 @@ class Report:
             "value": value.to_dict(),
             "arguments": [a.to_dict() for a in self.arguments.values()],
             "findings": [f.to_dict() for f in self.findings],
+            "notes": list(self.notes),
         }
 
 
@@ -122,16 +137,22 @@ def worst(verdicts: list[str]) -> str:
 
 
 def merge(reports: list[Report]) -> Report:
-    """One report of several cases: the worst verdict with its case, the worst figures of each."""
-    shown = max(reports, key=lambda r: ORDER.index(r.verdict))
+    """One report of several cases: the worst verdict with its case, the worst figures of each.
+
+    What is flat in one case is decided by the others, if any of them decides it. A note stands
+    where it holds in every case.
+    """
     arguments: dict[str, Argument] = {}
     for r in reports:
         for name, a in r.arguments.items():
             arguments[name] = _worse(arguments[name], a) if name in arguments else a
+    flat = any(a.why == "flat" for a in arguments.values())
+    reports_kept = [r for r in reports if flat or not r.flat] or reports
+    shown = max(reports_kept, key=lambda r: ORDER.index(r.verdict))
     values = [r.value for r in reports if r.value]
     # one finding of each kind and argument, from the first case that shows it
     findings: dict[tuple, Finding] = {}
-    for f in (f for r in (shown, *reports) for f in r.findings):
+    for f in (f for r in (shown, *reports_kept) for f in r.findings):
         findings.setdefault((f.kind, f.argument), f)
     value = max(values, key=lambda v: (ORDER.index(v.verdict), v.error or 0)) if values else None
     return replace(
@@ -141,14 +162,15 @@ def merge(reports: list[Report]) -> Report:
         value=value,
         arguments=arguments,
         findings=tuple(findings.values()),
+        notes=tuple(n for n in shown.notes if all(n in r.notes for r in reports_kept)),
     )
 
 
 def _worse(a: Argument, b: Argument) -> Argument:
-    worse = max(a, b, key=lambda x: (ORDER.index(x.verdict), x.error or 0))
+    worse = max(a, b, key=lambda x: (x.why != "flat", ORDER.index(x.verdict), x.error or 0))
     return replace(
         worse,
-        resolution=_largest(a.resolution, b.resolution),
+        resolution=_largest(*(x.resolution for x in (a, b) if x.why != "flat")),
         autodiff=_largest(a.autodiff, b.autodiff),
         numeric=_largest(a.numeric, b.numeric),
         single=_largest(a.single, b.single),

@@ -22,6 +22,7 @@ from gradcheck.instrument import Hook, Prepared, Site, watching
 
 Array = np.ndarray
 UNIT = 2.0**-53  # unit roundoff of float64
+UNITS = {"float64": UNIT, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 # these move, select or make entries and round nothing
 _EXACT_WORDS = """
@@ -43,6 +44,7 @@ _SUM_WORDS = """
     trace norm convolve correlate reduce reduceat accumulate nansum nanmean logsumexp at
 """
 _OF_UFUNCS = {"reduce", "reduceat", "accumulate", "at"}  # functools.reduce is no sum
+_CASTS = {"astype", "asarray", "array"}
 EXACT, SUMS = set(_EXACT_WORDS.split()), set(_SUM_WORDS.split())
 # whole numbers, whatever their dtype
 _STEP_WORDS = "floor ceil rint round around trunc fix int floordiv floor_divide sign heaviside"
@@ -62,7 +64,10 @@ class Jitter(Hook):
         owner = getattr(f, "__self__", None)
         of_ufunc = owner.__name__ if isinstance(owner, np.ufunc) else ""  # maximum.reduce
         if self.observes(f) or name in EXACT or of_ufunc in EXACT or _hands_on(name, owner):
-            return self.replay(site, f(*args, **kwargs), name)
+            value = f(*args, **kwargs)
+            if name in _CASTS and _is_narrower(value, args[0] if name != "astype" else owner):
+                value = self.shaken(value)
+            return self.replay(site, value, name)
         out = args[0] if name == "at" else kwargs.get("out")
         out = out[0] if isinstance(out, tuple) else out
         width = 1.0
@@ -86,19 +91,23 @@ class Jitter(Hook):
 
     def augment(self, site: Site, value: Any, width: float = 1.0) -> Any:
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind == "f":
-            value *= self.factor(value.shape, width)  # in place, as += was
+            value *= self.factor(value, width)  # in place, as += was
             return value
         return self.shaken(value, width)
 
-    def factor(self, shape: tuple[int, ...], width: float) -> Any:
-        return 1 + width * self.unit * self.rng.uniform(-1, 1, shape)
+    def factor(self, value: Any, width: float) -> Any:
+        """1 + u xi for each entry; what is computed in fewer digits inside rounds by its own u."""
+        own = unit_of(value)
+        unit = own if own > max(self.unit, UNIT) else self.unit
+        return 1 + width * unit * self.rng.uniform(-1, 1, np.shape(value))
 
     def shaken(self, value: Any, width: float = 1.0) -> Any:
-        if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            return np.multiply(value, self.factor(value.shape, width), out=np.empty_like(value))
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            return np.multiply(value, self.factor(value, width), out=np.empty_like(value))
         # integral scalars are sizes and counts, and exact
-        if isinstance(value, float) and np.isfinite(value) and value != int(value):
-            return type(value)(value * self.factor((), width))
+        scalar = isinstance(value, (float, np.floating))
+        if scalar and np.isfinite(value) and value != int(value):
+            return type(value)(value * self.factor(value, width))
         return value
 
     def replay(self, site: Site, value: Any, name: str = "") -> Any:
@@ -115,10 +124,11 @@ class Jitter(Hook):
 
 
 class Decisions(Hook):
-    """Records every discrete result, in order, site by site."""
+    """Records every discrete result, in order, site by site; and the coarsest unit roundoff."""
 
     def __init__(self):
         self.values: defaultdict[Site, list[Any]] = defaultdict(list)
+        self.unit = UNIT
 
     def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         return self.record(site, f(*args, **kwargs), getattr(f, "__name__", ""))
@@ -127,9 +137,26 @@ class Decisions(Hook):
         return self.record(site, value)
 
     def record(self, site: Site, value: Any, name: str = "") -> Any:
+        self.unit = max(self.unit, unit_of(value))
         if is_decision(value) or name in STEPS:
             self.values[site].append(value.copy() if isinstance(value, np.ndarray) else value)
         return value
+
+
+def unit_of(value: Any) -> float:
+    """The unit roundoff of the dtype of an array or a scalar of NumPy; else that of float64.
+
+    >>> unit_of(np.float32(1)) == 2.0**-24, unit_of(1.0) == UNIT
+    (True, True)
+    """
+    dtype = getattr(value, "dtype", None)
+    # asked for every value, nearly all of which are float64
+    return UNIT if dtype is None or dtype == np.float64 else UNITS.get(dtype.name, UNIT)
+
+
+def _is_narrower(value: Any, operand: Any) -> bool:
+    """Whether a conversion has rounded."""
+    return isinstance(value, np.ndarray) and unit_of(value) > unit_of(operand)
 
 
 def _terms(name: str, operands: tuple, result: Callable) -> float:
@@ -171,6 +198,7 @@ def spread(
     functions: Iterable[Callable] | Prepared,
     seed: int,
     unit: float = UNIT,
+    decisions: Decisions | None = None,
 ) -> list[Array]:
     """The rms deviation, entry by entry, of the arrays that `run` returns under jitter.
 
@@ -179,8 +207,9 @@ def spread(
         functions: those to watch.
         seed: of the jitter.
         unit: the unit roundoff to expect; that of float32 tells what float32 would lose.
+        decisions: records those of a plain run.
     """
-    decisions = Decisions()
+    decisions = decisions or Decisions()
     with watching(functions, decisions):
         plain = run()
     square = [np.zeros(np.shape(a)) for a in plain]

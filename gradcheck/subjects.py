@@ -4,13 +4,14 @@ import copy
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gradcheck.instrument import Prepared, prepare
+from gradcheck.rounding import UNITS
 
 Array = np.ndarray
 
@@ -34,6 +35,7 @@ class Subject:
     file: str | None = None
     watch: tuple = ()
     keeps_dtype: bool = False  # whether float32 in, float32 out is promised
+    given: str = "float64"  # the coarsest dtype of the arrays, before they were made float64
 
     @property
     def floats(self) -> list[int]:
@@ -47,7 +49,11 @@ class Subject:
 
     def case(self) -> dict[str, Any]:
         config = {k: v if _is_plain(v) else repr(v) for k, v in self.config.items()}
-        return {"axes": self.axes, "config": config, "dtype": "float64"}
+        return {
+            "axes": self.axes,
+            "config": config,
+            "dtype": self.arrays[self.floats[0]].dtype.name,
+        }
 
     def run(self, arrays: tuple | None = None) -> "Forward":
         """The forward on copies of the arrays."""
@@ -100,8 +106,8 @@ def _is_plain(v: Any) -> bool:
 
 
 def is_float(a: Any) -> bool:
-    """Whether a is a floating array."""
-    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+    """Whether a is a floating array; bfloat16, which NumPy does not know, too."""
+    return isinstance(a, np.ndarray) and (a.dtype.kind == "f" or a.dtype.name in UNITS)
 
 
 def copied(values: Any) -> tuple:
@@ -115,6 +121,21 @@ def on_grid(a: Any) -> Any:
         return a
     rounded = np.asarray(a, np.float32).astype(np.float64)
     return rounded if np.isfinite(rounded).all() else np.asarray(a, np.float64)
+
+
+def in_single(subject: Subject) -> Subject:
+    """The subject with float32 arrays, for code that takes no others.
+
+    Entries are rounded to 2^-11 of the scale of their array, so that steps down to 2^-14 are exact.
+    """
+
+    def rounded(a: Any) -> Any:
+        if not is_float(a):
+            return a
+        unit = 2.0 ** (math.floor(math.log2(float(np.sqrt(np.mean(a * a))) or 1.0)) - 11)
+        return (np.round(a / unit) * unit).astype(np.float32)
+
+    return replace(subject, arrays=tuple(map(rounded, subject.arrays)))
 
 
 def pair(
@@ -141,7 +162,7 @@ def pair(
     names = tuple(parameters[: len(arrays)])
     names += tuple(f"argument {i}" for i in range(len(names), len(arrays)))
     for n, a in zip(names, arrays, strict=True):
-        if is_float(a) and not np.isfinite(a).all():
+        if is_float(a) and not np.isfinite(a.astype(np.float64)).all():
             raise ValueError(
                 f"{name}: {n} holds {int((~np.isfinite(a)).sum())} non-finite entries; wanted "
                 "finite numbers; no derivative exists there"
@@ -158,6 +179,7 @@ def pair(
             "differentiate; convert with .astype('float64')"
         )
     file = getattr(getattr(f, "__code__", None), "co_filename", None)
+    coarsest = max((a.dtype for a in arrays if is_float(a)), key=lambda t: UNITS.get(t.name, 0.0))
     return Subject(
         name,
         f,
@@ -168,4 +190,5 @@ def pair(
         twin,
         axes or {},
         file,
+        given=coarsest.name,
     )

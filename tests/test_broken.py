@@ -127,7 +127,7 @@ def test_a_wrong_twin_is_not_blamed_on_the_hand_backward():
 
     report = check_subject(replace(subject, twin=twin))
     assert report.verdict == "fail"
-    assert "look at the twin" in report.message
+    assert "the twin's derivative is at fault" in report.message
 
 
 def test_a_differing_forward_is_reported():

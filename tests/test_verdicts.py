@@ -466,7 +466,11 @@ RIGHT = {
     "one entry": (lambda x: (np.sin(x), x), lambda dy, x: dy * np.cos(x), (np.array([0.3]),)),
     "fortran order": (relu, lambda dy, x: dy * (x > 0), (np.asfortranarray(X),)),
     "float32 given": (relu, lambda dy, x: dy * (x > 0), (X.astype(np.float32),)),
-    "a gradient of zero": (lambda x: (np.ones(3), x), lambda dy, x: 0 * x, (X,)),
+    "a gradient of zero": (
+        lambda x, z: (x + 0 * z, None),
+        lambda dy, c: (dy, np.zeros((4, 3))),
+        (X, X[::-1].copy()),
+    ),
     "a constant ignored": (
         lambda x, k: (2 * x, None),
         lambda dy, c: (2 * dy, np.zeros(2)),
@@ -536,11 +540,11 @@ def single_inside(x):
     return np.sin(x.astype(np.float32)).astype(np.float64), x
 
 
-def test_a_forward_that_loses_digits_decides_nothing():
+def test_a_forward_in_single_precision_is_judged_by_what_that_can_show():
     for seed in range(5):
         right = check(single_inside, lambda dy, x: dy * np.cos(x), X, seed=seed)
-        assert right.verdict == "unresolved", "resolved to some 1e-5 only"
-        assert "dx" in right.message
+        assert right.verdict == "pass", str(right)
+        assert 1e-7 < right.arguments["x"].resolution < 1e-2
         wrong = check(single_inside, lambda dy, x: 1.1 * dy * np.cos(x), X, seed=seed)
         assert wrong.verdict == "fail"
 
