@@ -42,7 +42,7 @@ def forward(twin: Callable, config: dict[str, Any]) -> Callable:
     """The twin's forward, compiled: NumPy arrays to NumPy arrays, in 64 bits."""
     import jax
 
-    run = jax.jit(partial(twin, **config), compiler_options=_options())
+    run = jax.jit(partial(twin, **config), compiler_options=options())
 
     def called(*arrays: Any) -> Any:
         with jax.enable_x64(True):
@@ -51,7 +51,8 @@ def forward(twin: Callable, config: dict[str, Any]) -> Callable:
     return called
 
 
-def _options() -> dict[str, Any] | None:
+def options() -> dict[str, Any] | None:
+    """How the compiler is to work here."""
     import jax
 
     return FAST if jax.default_backend() == "cpu" else None
@@ -65,4 +66,4 @@ def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...]) -> Callable:
         y, pullback = jax.vjp(partial(twin, **dict(config)), *arrays)
         return y, pullback(dy)
 
-    return jax.jit(run, compiler_options=_options())
+    return jax.jit(run, compiler_options=options())

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import autodiff, contract, differences, naming, precision, vote
+from gradcheck import autodiff, contract, differences, naming, precision, second_order, vote
 from gradcheck.blindspots import blind_spots
 from gradcheck.report import Argument, Finding, Report, Value, worst
 from gradcheck.rounding import UNIT, UNITS, Decisions, spread
-from gradcheck.subjects import ContractError, Forward, Subject, in_single, pair
+from gradcheck.subjects import ContractError, Forward, Subject, copied, in_single, pair
 
 Array = np.ndarray
 # two right implementations differ by a few times the jitter; 2.9 is the most that was seen
@@ -41,6 +41,7 @@ def check(
     config: dict[str, Any] | None = None,
     reference: Callable | None = None,
     seed: int = 0,
+    order: int = 1,
 ) -> Report:
     """Check a hand-written backward at one point.
 
@@ -52,12 +53,15 @@ def check(
         reference: a twin of f in JAX, `reference(*arrays, **config) -> y`; without one the check
             is numeric.
         seed: of the cotangents, directions and jitter.
+        order: 2 checks the derivative of the gradients too, and the adjoint against `jax.jvp`;
+            it takes a reference.
 
     Returns:
         A `Report`: `report.verdict` is pass, fail, unresolved, kink or error.
 
     Raises:
-        ValueError: there is nothing to differentiate, or an input is empty or not finite.
+        ValueError: there is nothing to differentiate, an input is empty or not finite, or order 2
+            is asked for without a reference.
 
     >>> def square(x):
     ...     return x * x, x
@@ -67,7 +71,12 @@ def check(
     >>> report.verdict, report.findings[0].kind
     ('fail', 'constant-factor')
     """
-    return check_subject(pair(f, f_backward, arrays, config, reference), seed)
+    if order not in (1, 2) or (order == 2 and reference is None):
+        raise ValueError(
+            f"order is {order}{', without a reference' * (reference is None)}; wanted 1, or 2 with "
+            "reference=, the same function in JAX"
+        )
+    return check_subject(pair(f, f_backward, arrays, config, reference), seed, order=order)
 
 
 def assert_gradients(f: Callable, f_backward: Callable, *arrays: Any, **options: Any) -> None:
@@ -80,7 +89,7 @@ def assert_gradients(f: Callable, f_backward: Callable, *arrays: Any, **options:
         raise AssertionError(str(report))
 
 
-def check_subject(subject: Subject, seed: int = 0, twin: bool = True) -> Report:
+def check_subject(subject: Subject, seed: int = 0, twin: bool = True, order: int = 1) -> Report:
     """Check one subject; `twin=False` leaves JAX out."""
     start = time.perf_counter()
     if not twin:
@@ -90,7 +99,7 @@ def check_subject(subject: Subject, seed: int = 0, twin: bool = True) -> Report:
             subject, first = _first_run(subject)
             # what the code prints is worth reading once, not at every step of every difference
             with contextlib.redirect_stdout(io.StringIO()):
-                report = _examine(subject, first, seed)
+                report = _examine(subject, first, seed, order)
     except ContractError as error:
         line = _line_of(subject.backward)
         finding = Finding(error.kind, str(error), None, subject.file, line, subject.case())
@@ -144,10 +153,10 @@ def _where(subject: Subject) -> str:
     return "the backward"
 
 
-def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
+def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
     rng = np.random.default_rng(seed)
     dy = tuple(cotangent(v, rng) for v in ran.y)
-    grads = subject.gradients(dy, ran)
+    grads = copied(subject.gradients(dy, ran))
     findings = contract.shapes(subject, grads, ran.y)
     if findings:
         return _conclude(subject, None, {}, findings)
@@ -164,6 +173,8 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
     jitter = [MULTIPLE * float(np.max(s)) for s in spreads]
     slack = jitter[len(ran.y) :]
     findings += contract.linearity(subject, dy, ran, slack, decisions.unit)
+    laid, notes = contract.layouts(subject, dy, grads, slack, decisions.unit)
+    findings += laid
 
     value, reference = None, [None] * len(grads)
     if subject.twin is not None and autodiff.available():
@@ -175,8 +186,9 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
             subject, ran, y if isinstance(y, tuple) else (y,), jitter, decisions.unit
         )
         findings += differ
-    errors, lost, notes = _in_fewer_digits(subject, dy, ran, grads, jitter, seed)
+    errors, lost, more = _in_fewer_digits(subject, dy, ran, grads, jitter, seed)
     findings += lost
+    notes += more
     arguments = {}
     together = differences.measure_all(subject, [*grads], slack, dy, [seed])
     measures: list = together or [None] * len(grads)
@@ -187,6 +199,9 @@ def _examine(subject: Subject, ran: Forward, seed: int) -> Report:
         argument, wrong = law.judge(measured, value is None or value.verdict == "pass")
         arguments[argument.name] = replace(argument, single=low)
         findings += wrong
+    if order == 2 and not findings:
+        findings += second_order.adjoint(subject, dy, grads, slack, decisions.unit, seed)
+        findings += second_order.bends_wrong(subject, dy, seed)
     if all(not np.any(g) for g in grads) and not findings:
         arguments = {n: replace(a, verdict="unresolved", why="flat") for n, a in arguments.items()}
         message = "every gradient is zero here, and so are differences: nothing could have failed"
@@ -329,7 +344,8 @@ class _Law:
         """(kind, message) of a wrong gradient."""
         name, truth, tolerance = self.subject.names[self.i], self.G, 1e-9
         if truth is None or (right and not measured.agrees):
-            truth, tolerance = differences.entries(self.subject, self.i, self.dy), 1e-6
+            truth = differences.entries(self.subject, self.i, self.dy)
+            tolerance = 1e-6 if self.unit == UNIT else DECISIVE_SINGLE
         if truth is None:
             kind, message = (
                 "unnamed",

@@ -7,6 +7,7 @@ nothing it was given, and is linear in dy.
 import pickle
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,66 @@ def purity(subject: Subject, dy: tuple) -> list[Finding]:
         if isinstance(again, Exception) or _any_differ(first, again):
             message = "the backward depends on the last forward, not on its cache alone"
             found("not-repeatable", message)
+        findings += _reused(subject, dy)
     outputs = y if isinstance(y, tuple) else (y,)
     if _any_differ(outputs, subject.run().y):
         found("not-repeatable", "the forward gives another y for the same inputs; seed it")
     return findings
+
+
+def _reused(subject: Subject, dy: tuple) -> list[Finding]:
+    """Results that change when the functions run again: they are handed out and written again."""
+    ran = subject.run()
+    grads = subject.gradients(dy, ran)
+    kept, before = copied(ran.y), copied(grads)
+    other = tuple(_another(v) for v in dy)
+    with suppress(Exception):
+        near = subject.run(_nearby(subject))
+        subject.gradients(other, near)
+    found = []
+    if _any_differ(kept, ran.y):
+        found.append("the forward writes again into a y that it returned before; return a copy")
+    if _any_differ(before, grads):
+        found.append("the backward writes again into gradients that it returned before; copy them")
+    return [Finding("mutates", m, None, subject.file, None, subject.case()) for m in found]
+
+
+def layouts(
+    subject: Subject, dy: tuple, grads: tuple, slack: list[float], unit: float
+) -> tuple[list[Finding], list[str]]:
+    """The gradients do not depend on how arrays lie in memory; and what does not run, as notes."""
+    strided = tuple(_strided(a) for a in subject.arrays)
+    try:
+        y, cache = subject.forward(*strided, **subject.config)
+        ran = Forward(y if isinstance(y, tuple) else (y,), cache, not isinstance(y, tuple))
+        again = subject.gradients(dy, ran)
+    except Exception as error:
+        words = next(iter(str(error).splitlines()), type(error).__name__)
+        return [], [f"does not take arrays that are not contiguous in memory: {words}"]
+    findings = []
+    for i, g, h, s in zip(subject.floats, grads, again, slack, strict=True):
+        scale = float(np.max(np.abs(g)))
+        if np.shape(g) != np.shape(h) or np.max(np.abs(g - h)) > 16 * s + 64 * unit * scale:
+            name = subject.names[i]
+            message = f"d{name} is another where the arrays are not contiguous in memory"
+            findings.append(Finding("unnamed", message, name, subject.file, None, subject.case()))
+    notes = []
+    readonly = copied(subject.arrays)
+    for a in readonly:
+        if isinstance(a, np.ndarray):
+            a.flags.writeable = False
+    try:
+        _, cache = subject.forward(*readonly, **subject.config)
+        subject.gradients(dy, replace(ran, cache=cache))
+    except ValueError as error:
+        if "read-only" in str(error):
+            notes.append("writes into its inputs for a while: it does not take read-only arrays")
+    return findings, notes
+
+
+def _strided(a: Any) -> Any:
+    """The same entries at every other place in memory."""
+    return np.repeat(a, 2, axis=-1)[..., ::2] if isinstance(a, np.ndarray) and a.ndim else a
 
 
 def linearity(
@@ -101,10 +158,9 @@ def linearity(
     roundoff of the code.
     """
     ev = tuple(_another(v) for v in dy)
-    g, h = subject.gradients(dy, ran), subject.gradients(ev, ran)
-    both = subject.gradients(
-        tuple(_combined(v, e, 3, 0.5) for v, e in zip(dy, ev, strict=True)), ran
-    )
+    g, h = copied(subject.gradients(dy, ran)), copied(subject.gradients(ev, ran))
+    three_and_half = tuple(_combined(v, e, 3, 0.5) for v, e in zip(dy, ev, strict=True))
+    both = copied(subject.gradients(three_and_half, ran))
     double = subject.gradients(tuple(_combined(v, v, 1, 1) for v in dy), ran)
     findings = []
     for i, a, b, c, d, s in zip(subject.floats, g, h, both, double, slack, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 
 from gradcheck import catalogue, inputs
 from gradcheck.shipped import subjects
-from gradcheck.subjects import Subject, pair
+from gradcheck.subjects import Subject, copied, pair
 
 
 class TargetError(ValueError):
@@ -155,12 +155,28 @@ def _subjects(
                 sizes = inputs.distinct_sizes(f, lambda s, c: True, {}, rng)
                 arrays = inputs.fill(f, sizes, {}, rng)
                 yield pair(f, f_backward, arrays, name=stem, axes=sizes)
+            # sizes of 1 among them, where the forward takes those
+            sizes = inputs.free_sizes(f, lambda s, c: True, {}, rng, most=4)
+            arrays = inputs.fill(f, sizes, {}, rng)
+            if _runs(f, arrays):
+                yield pair(f, f_backward, arrays, name=stem, axes=sizes)
             return
         for k, maker in enumerate(makers if isinstance(makers, (list, tuple)) else [makers]):
-            arrays, config = _arguments(f, stem, maker(np.random.default_rng([seed, k])))
-            yield pair(f, f_backward, arrays, config, name=stem)
+            for draw in range(3):
+                arrays, config = _arguments(f, stem, maker(np.random.default_rng([seed, k, draw])))
+                yield pair(f, f_backward, arrays, config, name=stem)
 
     return cases
+
+
+def _runs(f: Callable, arrays: tuple) -> bool:
+    """Whether the forward gives finite numbers here."""
+    try:
+        with np.errstate(all="ignore"):
+            y = f(*copied(arrays))[0]
+    except Exception:
+        return False
+    return all(np.isfinite(v).all() for v in (y if isinstance(y, tuple) else (y,)))
 
 
 def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any]]:

@@ -116,14 +116,13 @@ class Report:
             "name": self.name,
             "file": self.file,
             "verdict": self.verdict,
-            "message": self.message,
+            "message": self.message or "; ".join(self.notes),
             "seconds": round(self.seconds, 4),
             "cases": self.cases,
             "case": self.case,
             "value": value.to_dict(),
             "arguments": [a.to_dict() for a in self.arguments.values()],
             "findings": [f.to_dict() for f in self.findings],
-            "notes": list(self.notes),
         }
 
 

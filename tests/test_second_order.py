@@ -1,14 +1,11 @@
 """Hessian-vector products of the twins against differences of the hand gradients."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradcheck import autodiff, catalogue, numeric, shipped
+from gradcheck import catalogue, check, second_order, shipped
 from gradcheck.checks import cotangent
-from gradcheck.instrument import watching
-from gradcheck.kinks import Fingerprint
+from gradcheck.subjects import pair
 
 # each of these compiles for five seconds and more
 LONG = {"residual_cnn", "Seq2Seq", "CharRNN", "DecoderBlock", "GPT", "EncoderDecoder"}
@@ -19,50 +16,42 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_hessian_vector_product(entry, rng, x64):
+def test_hessian_vector_product(entry, rng):
     """u . H d, with H of <dy, y> in the input and all parameters, d a direction in all of them."""
     subject = shipped.layer_subject(entry, seed=4)
-    floats = subject.floats
     dy = tuple(cotangent(v, rng) for v in subject.run().y)
-    d = {i: numeric.direction(subject.arrays[i], rng) for i in floats}
-    u = {i: rng.standard_normal(subject.arrays[i].shape) for i in floats}
+    exact, measured, bound = second_order.curvature(subject, dy, seed=4)
+    assert abs(exact - measured) <= bound
+    assert bound <= 1e-6 * abs(exact) or exact == 0  # it could have seen an error
 
-    def moved(t):
-        return tuple(a + t * d[i] if i in d else a for i, a in enumerate(subject.arrays))
 
-    def gradient(t):
-        ran = subject.run(moved(t))
-        return subject.gradients(dy, ran)
+def cube(x):
+    return x**3, x
 
-    start = gradient(0.0)
 
-    def phi(t):
-        pairs = zip(floats, gradient(t), start, strict=True)
-        return float(sum(np.sum(u[i] * (g - g0)) for i, g, g0 in pairs))
+def test_second_order_on_request():
+    x = np.array([0.5, -1.25, 2.0])
+    right = check(cube, lambda dy, x: dy * 3 * x * x, x, reference=lambda x: x**3, order=2)
+    assert right.verdict == "pass"
 
-    def piece(t):
-        hook = Fingerprint()
-        with watching(subject.functions, hook):
-            gradient(t)
-        return hook.digest()
+    def right_at_x_alone(dy, z):
+        return dy * 3 * x * z
 
-    size = float(sum(np.sum(np.abs(u[i] * g)) for i, g in zip(floats, start, strict=True)))
-    measured = numeric.directional(phi, piece, 4 * numeric.UNIT * size)
+    assert check(cube, right_at_x_alone, x, reference=lambda x: x**3).verdict == "pass"
+    wrong = check(cube, right_at_x_alone, x, reference=lambda x: x**3, order=2)
+    assert wrong.verdict == "fail"
+    assert "bend" in wrong.message
 
-    def loss(*given):
-        arrays = list(subject.arrays)
-        for i, a in zip(floats, given, strict=True):
-            arrays[i] = a
-        y = subject.twin(*arrays)
-        return sum(
-            jnp.sum(v * a) for v, a in zip(dy, y if isinstance(y, tuple) else (y,), strict=True)
-        )
 
-    gradients = jax.grad(loss, argnums=tuple(range(len(floats))))
-    point = tuple(subject.arrays[i] for i in floats)
-    product = jax.jit(lambda x, v: jax.jvp(gradients, x, v)[1], compiler_options=autodiff.FAST)
-    Hd = product(point, tuple(d[i] for i in floats))
-    exact = float(sum(np.sum(u[i] * h) for i, h in zip(floats, Hd, strict=True)))
-    scale = max(abs(exact), np.sqrt(sum(float(np.sum(h * h)) for h in Hd)), size * 1e-12)
-    assert abs(exact - measured.value) <= measured.bound + 1e-12 * scale
-    assert measured.bound <= 1e-6 * scale or exact == 0  # it could have seen an error
+def test_the_adjoint_is_held_against_forward_mode():
+    x = np.array([0.5, -1.25, 2.0])
+    subject = pair(cube, None, (x,), twin=lambda x: x**3)
+    dy = (np.array([1.0, 2.0, -1.0]),)
+    assert second_order.adjoint(subject, dy, (dy[0] * 3 * x * x,), [1e-15], 2.0**-53, 0) == []
+    (found,) = second_order.adjoint(subject, dy, (dy[0] * 3 * x,), [1e-15], 2.0**-53, 0)
+    assert "jax.jvp" in found.message
+
+
+def test_second_order_takes_a_reference():
+    with pytest.raises(ValueError, match="order is 2, without a reference; wanted 1, or 2 with"):
+        check(cube, lambda dy, x: dy * 3 * x * x, np.ones(2), order=2)
