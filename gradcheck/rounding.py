@@ -51,6 +51,9 @@ _STEP_WORDS = "floor ceil rint round around trunc fix int floordiv floor_divide 
 STEPS = set(_STEP_WORDS.split())
 
 
+_ONE = np.ones(1)
+
+
 class Jitter(Hook):
     """Multiplies what rounds by 1 + u xi; what is discrete stays as it was in a first run."""
 
@@ -58,6 +61,7 @@ class Jitter(Hook):
         self.rng = rng
         self.unit = unit
         self.first = {site: iter(values) for site, values in decisions.values.items()}
+        self.drawn, self.used = rng.uniform(-1, 1, 1024), 0
 
     def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         name = getattr(f, "__name__", "")
@@ -99,7 +103,18 @@ class Jitter(Hook):
         """1 + u xi for each entry; what is computed in fewer digits inside rounds by its own u."""
         own = unit_of(value)
         unit = own if own > max(self.unit, UNIT) else self.unit
-        return 1 + width * unit * self.rng.uniform(-1, 1, np.shape(value))
+        return 1 + width * unit * self.noise(value)
+
+    def noise(self, value: Any) -> Any:
+        """xi, of the shape of the value; most are small, so that many are drawn at once."""
+        if not isinstance(value, np.ndarray) or not value.ndim:
+            return self.noise(_ONE)[0]
+        if value.size > 64:
+            return self.rng.uniform(-1, 1, value.shape)
+        if self.used + value.size > len(self.drawn):
+            self.drawn, self.used = self.rng.uniform(-1, 1, 1024), 0
+        self.used += value.size
+        return self.drawn[self.used - value.size : self.used].reshape(value.shape)
 
     def shaken(self, value: Any, width: float = 1.0) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
@@ -111,6 +126,8 @@ class Jitter(Hook):
         return value
 
     def replay(self, site: Site, value: Any, name: str = "") -> Any:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name not in STEPS:
+            return value  # by far the most
         if not is_decision(value) and name not in STEPS:
             return value
         known = next(self.first.get(site, iter(())), value)
