@@ -102,7 +102,7 @@ def _scaled(subject: Subject, rng: np.random.Generator) -> Subject:
     return replace(
         subject,
         arrays=tuple(
-            a * 2.0 ** rng.integers(-20, 21) if is_float(a) and n not in keep else a
+            np.asarray(a * 2.0 ** rng.integers(-20, 21)) if is_float(a) and n not in keep else a
             for n, a in zip(subject.names, subject.arrays, strict=True)
         ),
     )

@@ -7,6 +7,7 @@ forward. Nothing is tuned: both bounds are measured on the code at hand.
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -171,6 +172,9 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
     decisions = Decisions()
     spreads = spread(both, subject.functions, seed, decisions=decisions)
     jitter = [MULTIPLE * float(np.max(s)) for s in spreads]
+    noise = math.sqrt(
+        sum(float(np.sum((v * s) ** 2)) for v, s in zip(dy, spreads, strict=False))  # those of y
+    )
     slack = jitter[len(ran.y) :]
     findings += contract.linearity(subject, dy, ran, slack, decisions.unit)
     laid, notes = contract.layouts(subject, dy, grads, slack, decisions.unit)
@@ -195,7 +199,7 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
     for i, g, G, s, low, measured in zip(
         subject.floats, grads, reference, slack, errors[len(ran.y) :], measures, strict=True
     ):
-        law = _Law(subject, i, np.asarray(g), G, s, dy, seed, decisions.unit)
+        law = _Law(subject, i, np.asarray(g), G, s, dy, seed, decisions.unit, noise)
         argument, wrong = law.judge(measured, value is None or value.verdict == "pass")
         arguments[argument.name] = replace(argument, single=low)
         findings += wrong
@@ -286,6 +290,7 @@ class _Law:
     dy: tuple
     seed: int
     unit: float
+    noise: float  # of <dy, y>, by jitter
 
     def judge(
         self, measured: differences.Measured | None, forwards: bool
@@ -327,6 +332,7 @@ class _Law:
             verdict = "pass" if decided else "unresolved"
         if verdict == "unresolved":
             trouble = measured.trouble.replace("kink", "truncation")
+            measured = replace(measured, floor=max(measured.floor, self.noise))
             why = "flat" if measured.flat else trouble or measured.limit
         exact = None if G is None else error
         argument = Argument(name, verdict, error, bound, resolution, exact, measured.error, why=why)

@@ -25,8 +25,8 @@ class Measured:
 
     `hand` is <g, d>; `low` and `high` bracket the measured derivative: equal where y is smooth,
     the one-sided derivatives at a kink. `scale` is the size of the derivative, `share` that of the
-    argument's part in it; `floor` the rounding of <dy, y>. All figures are absolute. `limit` says
-    what the bound is made of.
+    argument's part in it; `floor` the rounding of <dy, y>; `bound` allows for the rounding of g
+    too, `seen` does not. All figures are absolute. `limit` says what the bound is made of.
     """
 
     hand: float
@@ -38,6 +38,7 @@ class Measured:
     trouble: str = ""
     limit: str = "noise"
     floor: float = 0.0
+    seen: float = math.inf
 
     @property
     def gap(self) -> float:
@@ -53,7 +54,9 @@ class Measured:
 
     @property
     def resolution(self) -> float | None:
-        return self.bound / self.share if math.isfinite(self.bound) else None
+        """The least relative error of g that would have been seen, or that was seen not to be."""
+        least = min(self.bound, self.gap + self.seen)
+        return least / self.share if math.isfinite(least) else None
 
     @property
     def flat(self) -> bool:
@@ -127,7 +130,7 @@ def measure(
         if wrong is not None:
             return wrong
         low, high = min(low, hand), max(high, hand)  # a sum of several choices
-    bound, scale = found.bound + rounding, scale or 1.0
+    seen, bound, scale = found.bound, found.bound + rounding, scale or 1.0
     if not trouble and bound > 1e-6 * size:
         exact = complex_step(subject, i, d, dy)
         near = rounding + 2.0**-36 * max(size, abs(exact or 0.0))
@@ -135,7 +138,7 @@ def measure(
         # not analytic need not say so
         if exact and abs(exact - low) <= bound and abs(exact - hand) <= near < bound:
             low, high, bound = exact, exact, near
-    return Measured(hand, low, high, bound, scale, scale, trouble, found.limit, floor)
+    return Measured(hand, low, high, bound, scale, scale, trouble, found.limit, floor, seen)
 
 
 def complex_step(subject: Subject, i: int, d: Array, dy: tuple) -> float | None:

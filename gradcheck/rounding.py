@@ -57,9 +57,15 @@ _ONE = np.ones(1)
 class Jitter(Hook):
     """Multiplies what rounds by 1 + u xi; what is discrete stays as it was in a first run."""
 
-    def __init__(self, rng: np.random.Generator, decisions: "Decisions", unit: float = UNIT):
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        decisions: "Decisions",
+        unit: float = UNIT,
+        magnified: float = 1.0,
+    ):
         self.rng = rng
-        self.unit = unit
+        self.unit, self.magnified = unit, magnified
         self.first = {site: iter(values) for site, values in decisions.values.items()}
         self.drawn, self.used = rng.uniform(-1, 1, 1024), 0
 
@@ -103,7 +109,7 @@ class Jitter(Hook):
         """1 + u xi for each entry; what is computed in fewer digits inside rounds by its own u."""
         own = unit_of(value)
         unit = own if own > max(self.unit, UNIT) else self.unit
-        return 1 + width * unit * self.noise(value)
+        return 1 + self.magnified * width * unit * self.noise(value)
 
     def noise(self, value: Any) -> Any:
         """xi, of the shape of the value; most are small, so that many are drawn at once."""
@@ -231,9 +237,12 @@ def spread(
         plain = run()
     square = [np.zeros(np.shape(a)) for a in plain]
     draws = 8
+    # a move by one unit is often rounded away again, and one by sixteen units is not
+    magnified = 16 if unit == UNIT else 1
     for k in range(draws):
-        with watching(functions, Jitter(np.random.default_rng([seed, k]), decisions, unit)):
+        rng = np.random.default_rng([seed, k])
+        with watching(functions, Jitter(rng, decisions, unit, magnified)):
             shaken = run()
         for total, a, b in zip(square, plain, shaken, strict=True):
             total += (np.asarray(b, np.float64) - a) ** 2
-    return [np.sqrt(total / draws) for total in square]
+    return [np.sqrt(total / draws) / magnified for total in square]

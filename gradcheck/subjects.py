@@ -119,7 +119,8 @@ def on_grid(a: Any) -> Any:
     """A float array as float64 holding float32 values, so that short steps from it are exact."""
     if not is_float(a):
         return a
-    rounded = np.asarray(a, np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(a, np.float32).astype(np.float64)
     return rounded if np.isfinite(rounded).all() else np.asarray(a, np.float64)
 
 

@@ -52,6 +52,8 @@ def specimens(half: str) -> Iterator[Specimen]:
     True
     """
     for file in sorted((FOLDER / half).glob("*.py")):
+        if file.stem == "__init__":
+            continue
         right = file.read_text()
         yield Specimen(file.stem, half, right, right)
         listed = file.with_suffix(".toml")
