@@ -72,8 +72,8 @@ def directional(
             return Derivative(math.nan, math.inf, _why_no_step(strangers))
     noise = max(floor, _noise(phi, top))
     best = _two_sided(phi, noise, top)
-    # where short steps stand still they show no noise, or little, and that of longer ones holds; but
-    # what is as large as phi itself is no noise: it is the shape of phi, seen too coarsely
+    # where short steps stand still they show no noise, or little, and that of longer ones holds;
+    # but what is as large as phi itself is no noise: it is the shape of phi, seen too coarsely
     span = max(abs(phi(s * 2.0 ** (top - k))) for k in range(4) for s in (-1, 1))
     standing = noise if noise < 2.0**-4 * span else floor
     for finer in (top - 7, top - 14):
@@ -81,7 +81,7 @@ def directional(
         if best.bound <= max(1e-9 * abs(best.value), least) or finer < -31:
             break
         noise = _noise(phi, finer)
-        shape = floor < noise < standing / 64
+        shape = floor < noise < 2.0**-12 * standing
         found = _two_sided(phi, noise if shape else max(noise, standing), finer)
         contradicted = abs(found.value - best.value) > found.bound + best.bound
         best = found if contradicted or found.bound < best.bound else best

@@ -1,0 +1,1 @@
+"""Mistakes kept apart from the code that names them."""
