@@ -83,6 +83,18 @@ def loss_backward(dy, d):
     return g, -g
 
 
+def apart(a, b):
+    """Distances of points that are close to each other and far from the origin."""
+    diff = a[:, None, :] - b[None, :, :]
+    dist = np.sqrt((diff**2).sum(axis=2))
+    return dist, diff / dist[:, :, None]
+
+
+def apart_backward(g, unit):
+    g = g[:, :, None] * unit
+    return g.sum(axis=1), -g.sum(axis=0)
+
+
 def wide(rng):
     x = rng.normal(size=(3, 7))
     x[0], x[1] = 40 * np.sign(x[0]), 12 * x[1]
@@ -102,5 +114,6 @@ CASES = {
     "length": [lambda rng: (1e4 * rng.normal(size=5),), lambda rng: (1e-6 * rng.normal(size=5),)],
     "log_sum_exp": lambda rng: (1e3 + 20 * rng.normal(size=(3, 5)),),
     "mixed": lambda rng: (1e-6 * rng.normal(size=4), 1e4 * rng.normal(size=4)),
+    "apart": lambda rng: (1e3 + rng.normal(size=(4, 3)), 1e3 + rng.normal(size=(5, 3))),
     "loss": lambda rng: tuple(1e-6 * rng.normal(size=(2, 3, 4))),
 }
