@@ -158,7 +158,7 @@ def _subjects(
             # sizes of 1 among them, where the forward takes those
             sizes = inputs.free_sizes(f, lambda s, c: True, {}, rng, most=4)
             arrays = inputs.fill(f, sizes, {}, rng)
-            if _runs(f, arrays):
+            if _runs(f, f_backward, arrays):
                 yield pair(f, f_backward, arrays, name=stem, axes=sizes)
             return
         for k, maker in enumerate(makers if isinstance(makers, (list, tuple)) else [makers]):
@@ -169,14 +169,16 @@ def _subjects(
     return cases
 
 
-def _runs(f: Callable, arrays: tuple) -> bool:
-    """Whether the forward gives finite numbers here."""
+def _runs(f: Callable, f_backward: Callable, arrays: tuple) -> bool:
+    """Whether the pair runs here, and the forward gives finite numbers."""
     try:
         with np.errstate(all="ignore"):
-            y = f(*copied(arrays))[0]
+            y, cache = f(*copied(arrays))
+            several = isinstance(y, tuple)
+            f_backward(tuple(map(np.ones_like, y)) if several else np.ones_like(y), cache)
     except Exception:
         return False
-    return all(np.isfinite(v).all() for v in (y if isinstance(y, tuple) else (y,)))
+    return all(np.size(v) and np.isfinite(v).all() for v in (y if several else (y,)))
 
 
 def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any]]:

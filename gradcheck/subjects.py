@@ -70,10 +70,14 @@ class Subject:
         grads = self.backward(dy[0] if ran.single else dy, ran.cache)
         grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
         slots = [i for i, a in enumerate(self.arrays) if a is None or isinstance(a, np.ndarray)]
+        while len(grads) > len(slots) and grads[-1] is None:  # of an argument that was not given
+            grads = grads[:-1]
         if len(grads) == len(slots):
             return tuple(g for i, g in zip(slots, grads, strict=True) if i in self.floats)
         if len(grads) == len(self.floats):
             return grads
+        if len(grads) == len(self.arrays):  # slots for what is no array, too
+            return tuple(grads[i] for i in self.floats)
         wanted = ", ".join("d" + self.names[i] for i in slots)
         backward = getattr(self.backward, "__name__", "the backward")
         raise ContractError(

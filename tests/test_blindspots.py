@@ -97,7 +97,7 @@ def test_where_nothing_can_fail_nothing_passes():
     report = check(lambda x: (np.ones(3), x.shape), lambda dy, s: np.zeros(s), rows())
     assert report.verdict == "unresolved"
     assert [f.kind for f in report.findings] == ["vacuous"]
-    assert "nothing could have failed" in report.message
+    assert "y does not move with any argument here" in report.message
 
 
 def test_a_note_of_one_case_is_none_of_all():
@@ -114,3 +114,11 @@ def test_the_default_inputs_hide_nothing(entry):
         dy = tuple(cotangent(v, rng) for v in ran.y)
         seen.append(set(blind_spots(subject, subject.gradients(dy, ran))))
     assert not set.intersection(*seen)
+
+
+def test_a_gradient_that_is_zero_though_y_moves_is_confirmed():
+    def unit_length(x):  # rounding moves it
+        return np.sqrt(((x / np.sqrt((x * x).sum())) ** 2).sum()), x
+
+    assert check(unit_length, lambda dy, x: 0 * x, rows()).verdict == "pass"
+    assert check(unit_length, lambda dy, x: 1e-6 * x, rows()).verdict == "fail"
