@@ -13,6 +13,7 @@ MARK = {
     "fail": ("✗ fail", "bold red"),
     "kink": ("✓ kink", "yellow"),
     "unresolved": ("? unresolved", "yellow"),
+    "flat": ("? flat", "yellow"),  # unresolved, as nothing moves here
     "error": ("! error", "bold yellow"),
 }
 
@@ -43,7 +44,7 @@ def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) 
 
 def _row(r: Report) -> tuple:
     arguments = list(r.arguments.values())
-    word, style = MARK[r.verdict]
+    word, style = MARK[_word(r)]
     return (
         r.name,
         str(r.cases),
@@ -54,6 +55,10 @@ def _row(r: Report) -> tuple:
         _figure(max((a.single for a in arguments if a.single is not None), default=None)),
         Text(word, style=style),
     )
+
+
+def _word(r: Report) -> str:
+    return "flat" if r.flat else r.verdict
 
 
 def _worst(arguments: list[Argument], figure: str) -> str:
@@ -70,7 +75,7 @@ def _figure(x: float | None) -> str:
 
 
 def _explain(console: Console, r: Report) -> None:
-    word, style = MARK[r.verdict]
+    word, style = MARK[_word(r)]
     console.print()
     console.print(Text(f"{r.name}: {word[2:]}", style=style))
     if not r.findings:
@@ -91,7 +96,7 @@ def _near(file: str) -> str:
 def _summary(
     console: Console, reports: list[Report], seconds: float, seed: int, twin: bool
 ) -> None:
-    counts = {v: sum(r.verdict == v for r in reports) for v in MARK}
+    counts = {v: sum(_word(r) == v for r in reports) for v in MARK}
     words = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
     wrong = [a.error for r in reports for a in r.arguments.values() if a.error is not None]
     worst = f"; worst error {max(wrong):.0e} of the largest entry" if wrong else ""
