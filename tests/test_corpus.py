@@ -2,6 +2,7 @@
 
 import pickle
 from functools import cache
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def right_draws(half, module, pair):
 
 
 def subjects(check):
-    return [subject for seed in SEEDS for subject in check.subjects(seed, False)]
+    """The first three of each seed: there may be one more, which depends on what runs."""
+    return [s for seed in SEEDS for s in islice(check.subjects(seed, False), 3)]
 
 
 def given(dy, ran):
@@ -64,7 +66,7 @@ def differ(wrong, right, tolerance=1e-9):
         return True
     if np.asarray(wrong).dtype != np.asarray(right).dtype:
         return True
-    gap = np.max(np.abs(np.asarray(wrong) - right))
+    gap = np.max(np.abs(np.subtract(wrong, right, dtype=float)))
     return not gap <= tolerance * np.max(np.abs(right))
 
 
