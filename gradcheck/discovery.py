@@ -161,8 +161,9 @@ def _subjects(
             if _runs(f, f_backward, arrays):
                 yield pair(f, f_backward, arrays, name=stem, axes=sizes)
             return
-        for k, maker in enumerate(makers if isinstance(makers, (list, tuple)) else [makers]):
-            for draw in range(3):
+        makers = makers if isinstance(makers, (list, tuple)) else [makers]
+        for draw in range(3):
+            for k, maker in enumerate(makers):
                 arrays, config = _arguments(f, stem, maker(np.random.default_rng([seed, k, draw])))
                 yield pair(f, f_backward, arrays, config, name=stem)
 

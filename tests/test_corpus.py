@@ -2,7 +2,6 @@
 
 import pickle
 from functools import cache
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -42,8 +41,9 @@ def right_draws(half, module, pair):
 
 
 def subjects(check):
-    """The first three of each seed: there may be one more, which depends on what runs."""
-    return [s for seed in SEEDS for s in islice(check.subjects(seed, False), 3)]
+    """Those of each seed, less the fourth of annotated pairs, which depends on what runs."""
+    every = ((k, s) for seed in SEEDS for k, s in enumerate(check.subjects(seed, False)))
+    return [s for k, s in every if k < 3 or not s.axes]
 
 
 def given(dy, ran):
