@@ -402,7 +402,8 @@ def _conclude(
     )
     message = findings[0].message if findings else ""
     if verdict == "unresolved" and not findings:
-        first = next(a for a in arguments.values() if a.verdict == "unresolved")
+        undecided = [a for a in arguments.values() if a.verdict == "unresolved"]
+        first = next((a for a in undecided if a.why != "flat"), undecided[0])
         alike = [a.name for a in arguments.values() if a.why == first.why]
         message = WHY[first.why].format(", ".join(f"d{name}" for name in alike))
     return Report(
