@@ -7,6 +7,7 @@ each float array by a power of two of its own, from 1e-6 to 1e6.
 """
 
 import os
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -40,8 +41,12 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     tasks = [(op.name, kind, n, seed) for op in catalogue.OPS for kind, n in each.items()]
     if quick:
         return [_row(task) for task in tasks]
+    rows = []
     with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=4) as pool:
-        return [*pool.map(_row, tasks)]
+        for row in pool.map(_row, tasks):  # half an hour is long without a word
+            rows.append(row)
+            print(f"{row['op']}, {row['kind']}: {row['counts']}", file=sys.stderr, flush=True)
+    return rows
 
 
 def _row(task: tuple[str, str, int, int]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def directional(
         if best.bound <= max(1e-9 * abs(best.value), least) or finer < -31:
             break
         noise = _noise(phi, finer)
-        shape = floor < noise < 2.0**-12 * standing
+        shape = floor / 16 < noise < 2.0**-12 * standing
         found = _two_sided(phi, noise if shape else max(noise, standing), finer)
         contradicted = abs(found.value - best.value) > found.bound + best.bound
         best = found if contradicted or found.bound < best.bound else best
