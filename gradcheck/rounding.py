@@ -10,6 +10,7 @@ Source of the idea: stochastic arithmetic, Vignes (1993), doi:10.1016/0378-4754(
 """
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -51,7 +52,13 @@ _STEP_WORDS = "floor ceil rint round around trunc fix int floordiv floor_divide 
 STEPS = set(_STEP_WORDS.split())
 
 
-_ONE = np.ones(1)
+# elementwise arithmetic, most of what runs: each rounds once, into an array of its own
+_ARITHMETIC = {id(f) for f in (operator.add, operator.sub, operator.mul, operator.truediv)}
+_ARITHMETIC |= {
+    id(f)
+    for f in vars(np).values()
+    if isinstance(f, np.ufunc) and f.nout == 1 and f.__name__ not in EXACT | SUMS | STEPS
+}
 
 
 class Jitter(Hook):
@@ -67,9 +74,15 @@ class Jitter(Hook):
         self.rng = rng
         self.unit, self.magnified = unit, magnified
         self.first = {site: iter(values) for site, values in decisions.values.items()}
-        self.drawn, self.used = rng.uniform(-1, 1, 1024), 0
+        self.draw()
 
     def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        if id(f) in _ARITHMETIC and not kwargs:
+            value = f(*args)
+            if type(value) is np.ndarray and value.dtype == np.float64:
+                value *= self.factor(value)
+                return value
+            return self.replay(site, self.shaken(value))
         name = getattr(f, "__name__", "")
         owner = getattr(f, "__self__", None)
         of_ufunc = owner.__name__ if isinstance(owner, np.ufunc) else ""  # maximum.reduce
@@ -105,22 +118,20 @@ class Jitter(Hook):
             return value
         return self.shaken(value, width)
 
-    def factor(self, value: Any, width: float) -> Any:
-        """1 + u xi for each entry; what is computed in fewer digits inside rounds by its own u."""
-        own = unit_of(value)
-        unit = own if own > max(self.unit, UNIT) else self.unit
-        return 1 + self.magnified * width * unit * self.noise(value)
+    def draw(self) -> None:
+        """Many at once, as most values are small."""
+        self.drawn, self.used = 1 + self.magnified * self.unit * self.rng.uniform(-1, 1, 1024), 0
 
-    def noise(self, value: Any) -> Any:
-        """xi, of the shape of the value; most are small, so that many are drawn at once."""
-        if not isinstance(value, np.ndarray) or not value.ndim:
-            return self.noise(_ONE)[0]
-        if value.size > 64:
-            return self.rng.uniform(-1, 1, value.shape)
-        if self.used + value.size > len(self.drawn):
-            self.drawn, self.used = self.rng.uniform(-1, 1, 1024), 0
-        self.used += value.size
-        return self.drawn[self.used - value.size : self.used].reshape(value.shape)
+    def factor(self, value: Any, width: float = 1.0) -> Any:
+        """1 + u xi for each entry; what is computed in fewer digits inside rounds by its own u."""
+        size, own = np.size(value), unit_of(value)
+        if width != 1.0 or own > UNIT or size > 256:
+            unit = own if own > max(self.unit, UNIT) else self.unit
+            return 1 + self.magnified * width * unit * self.rng.uniform(-1, 1, np.shape(value))
+        if self.used + size > len(self.drawn):
+            self.draw()
+        self.used += size
+        return self.drawn[self.used - size : self.used].reshape(np.shape(value))
 
     def shaken(self, value: Any, width: float = 1.0) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
@@ -128,7 +139,7 @@ class Jitter(Hook):
         # integral scalars are sizes and counts, and exact
         scalar = isinstance(value, (float, np.floating))
         if scalar and np.isfinite(value) and value != int(value):
-            return type(value)(value * self.factor(value, width))
+            return type(value)(value * float(self.factor(value, width)))
         return value
 
     def replay(self, site: Site, value: Any, name: str = "") -> Any:
