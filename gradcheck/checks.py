@@ -372,11 +372,13 @@ class _Law:
             truth = differences.entries(self.subject, self.i, self.dy)
             tolerance = 1e-6 if self.unit == UNIT else DECISIVE_SINGLE
         if truth is None:
+            at, wanted = differences.worst_entry(self.subject, self.i, self.g, self.dy)
             kind, message = (
                 "unnamed",
                 (
                     f"d{name} is wrong: along a random direction it gives {measured.hand:.6g}, "
-                    f"differences of the forward {measured.low:.6g}"
+                    f"differences of the forward {measured.low:.6g}; so it is at "
+                    f"d{name}[{', '.join(map(str, at))}]: got {self.g[at]:.6g}, wanted {wanted:.6g}"
                 ),
             )
         else:

@@ -291,23 +291,52 @@ def _unit(y: Any) -> float:
 def entries(subject: Subject, i: int, dy: tuple, most: int = 400) -> Array | None:
     """The numeric gradient of argument i, entry by entry, to about 1e-9; None for more than `most`.
 
-    This describes a gradient that is already known to be wrong, so two steps and no certificate
-    will do: G = (4 D(h/2) - D(h)) / 3 with central differences D.
+    This describes a gradient that is already known to be wrong, so no certificate is asked for.
     """
     x = subject.arrays[i]
     if x.size > most:
         return None
-    h = 2.0**-9 * (2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0)))
-    moved = list(subject.arrays)
+    G = np.empty(x.shape)
+    for at in np.ndindex(x.shape):
+        d = np.zeros(x.shape)
+        d[at] = 1.0
+        G[at] = _roughly(subject, i, d, dy)
+    return G
 
-    def along(at: tuple, t: float) -> float:
-        moved[i] = x.copy()
-        moved[i][at] += t
+
+def worst_entry(
+    subject: Subject, i: int, g: Array, dy: tuple, seed: int = 0
+) -> tuple[tuple[int, ...], float]:
+    """An entry of g that is wrong, and its numeric gradient, at the cost of the sum of the sides.
+
+    Axis by axis the slice is kept in which g is furthest from differences along random signs.
+    """
+    x, rng = subject.arrays[i], np.random.default_rng(seed)
+    kept = np.ones(x.shape)
+    at = [0] * x.ndim
+    for axis in np.argsort(x.shape):
+        gaps = []
+        for k in range(x.shape[axis]):
+            d = np.zeros(x.shape)
+            np.moveaxis(d, axis, 0)[k] = np.moveaxis(kept, axis, 0)[k]
+            d *= rng.choice((-1.0, 1.0), x.shape)
+            gaps.append(abs(_roughly(subject, i, d, dy) - float(np.sum(g * d))))
+        at[axis] = int(np.argmax(gaps))
+        here = np.zeros(x.shape)
+        np.moveaxis(here, axis, 0)[at[axis]] = np.moveaxis(kept, axis, 0)[at[axis]]
+        kept = here
+    return tuple(at), _roughly(subject, i, kept, dy)
+
+
+def _roughly(subject: Subject, i: int, d: Array, dy: tuple) -> float:
+    """The derivative along d of argument i: (4 D(h/2) - D(h)) / 3, with central differences D."""
+    x, moved = subject.arrays[i], list(subject.arrays)
+    h = 2.0**-9 * (2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0)))
+
+    def along(t: float) -> float:
+        moved[i] = (x + t * d).astype(x.dtype, copy=False)
         y = subject.run(tuple(moved)).y
         return float(sum(np.sum(v * b) for v, b in zip(dy, y, strict=True)))
 
-    G = np.empty(x.shape)
-    for at in np.ndindex(x.shape):
-        wide, narrow = ((along(at, t) - along(at, -t)) / (2 * t) for t in (h, h / 2))
-        G[at] = (4 * narrow - wide) / 3
-    return G
+    wide, narrow = ((along(t) - along(-t)) / (2 * t) for t in (h, h / 2))
+    return (4 * narrow - wide) / 3

@@ -655,3 +655,17 @@ def test_what_a_report_of_a_broken_contract_says():
         "  not-implemented: sigmoid: the backward is not implemented (FILE:LINE)\n"
         "  case: float64, seed 0"
     )
+
+
+def test_one_wrong_entry_of_many_is_found():
+    rng = np.random.default_rng(3)
+    x, w = rng.standard_normal((40, 30)), rng.standard_normal((30, 20))
+
+    def backward(dy, cache):
+        dx, dw = dy @ cache[1].T, cache[0].T @ dy
+        dx[17, 5] *= 1.5
+        return dx, dw
+
+    report = check(lambda x, w: (x @ w, (x, w)), backward, x, w)
+    assert {n: a.verdict for n, a in report.arguments.items()} == {"x": "fail", "w": "pass"}
+    assert "so it is at dx[17, 5]: got" in report.message
