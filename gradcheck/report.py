@@ -1,7 +1,7 @@
 """What a check found, as data: verdicts, figures, findings; and as one line or a paragraph."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 ORDER = ("pass", "kink", "unresolved", "error", "fail")  # from best to worst
@@ -51,8 +51,39 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One statement of a file, before and after."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Edits after which the whole check passes, and their unified diff."""
+
+    diff: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a gradient: what it is and what it should be."""
+
+    name: str
+    got: float
+    wanted: float
+
+
+@dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: its kind, the argument it shows in, where, and in words."""
+    """One thing that is wrong: its kind, the argument it shows in, where, and in words.
+
+    `line` is given where a fix was verified there, or the code broke off there; `entries` are the
+    worst of the gradient, `why` the sentences that make it sure.
+    """
 
     kind: str
     message: str
@@ -60,10 +91,16 @@ class Finding:
     file: str | None = None
     line: int | None = None
     case: dict[str, Any] = field(default_factory=dict)
+    fix: Fix | None = None
+    entries: tuple[Entry, ...] = ()
+    why: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         keys = ("kind", "argument", "file", "line", "case", "message")
-        return {k: getattr(self, k) for k in keys} | {"fix": None}
+        fix = None
+        if self.fix:
+            fix = {"diff": self.fix.diff, "edits": [asdict(e) for e in self.fix.edits]}
+        return {k: getattr(self, k) for k in keys} | {"fix": fix}
 
 
 @dataclass(frozen=True)
@@ -103,7 +140,11 @@ class Report:
             bound = "" if a.bound is None else f" (bound {a.bound:.1e})"
             why = f" ({a.why})" if a.why else ""
             lines.append(f"  {a.name}: {a.verdict}{why}, {error}{bound}{seen}")
-        lines += [f"  {f.kind}: {f.message}{_place(f)}" for f in self.findings]
+        for f in self.findings:
+            lines.append(f"  {f.kind}: {f.message}{_place(f)}")
+            lines += [f"    {sentence}" for sentence in f.why]
+            lines += [f"    {row}" for row in table(f.entries)]
+            lines += [f"    {row}" for row in f.fix.diff.splitlines()] if f.fix else []
         lines += [f"  note: {note}" for note in self.notes]
         if self.case:
             lines.append(f"  case: {describe(self.case)}, seed {self.seed}")
@@ -187,6 +228,28 @@ def finite(x: float | None) -> float | None:
     (None, 1.0)
     """
     return float(x) if x is not None and math.isfinite(x) else None
+
+
+def table(entries: tuple[Entry, ...]) -> list[str]:
+    """The entries, one a line, in columns.
+
+    >>> table((Entry("dw[0, 1]", 2.0, 4.0),))
+    ['dw[0, 1]   got 2   wanted 4   ratio 0.5']
+    """
+    rows = [
+        (
+            e.name,
+            f"got {e.got:.6g}",
+            f"wanted {e.wanted:.6g}",
+            f"ratio {e.got / e.wanted:.4g}" if e.wanted else "",
+        )
+        for e in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "   ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def describe(case: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradcheck.report import Argument, Report, describe
+from gradcheck.report import Argument, Report, describe, table
 
 MARK = {
     "pass": ("✓ pass", "green"),
@@ -16,12 +16,13 @@ MARK = {
     "flat": ("? flat", "yellow"),  # unresolved, as nothing moves here
     "error": ("! error", "bold yellow"),
 }
+DIFF = {"+": "green", "-": "red"}
 
 
 def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) -> None:
     """One row per pair, then the findings of those that are not right, then one line of summary."""
     console = Console(highlight=False, markup=False)
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
     for title, justify in (
         ("", "left"),
         ("cases", "right"),
@@ -32,10 +33,10 @@ def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) 
         ("in\nfloat32", "right"),
         ("verdict", "left"),
     ):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        grid.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for r in reports:
-        table.add_row(*_row(r))
-    console.print(table)
+        grid.add_row(*_row(r))
+    console.print(grid)
     for r in reports:
         if r.verdict != "pass":
             _explain(console, r)
@@ -83,6 +84,11 @@ def _explain(console: Console, r: Report) -> None:
     for f in r.findings:
         where = f" ({_near(f.file)}:{f.line})" if f.line and f.file else ""
         console.print(Text(f"  {f.message}{where}"), soft_wrap=True)
+        for row in (*f.why, *table(f.entries)):
+            console.print(Text(f"    {row}", style="dim"), soft_wrap=True)
+        for row in f.fix.diff.splitlines() if f.fix else ():
+            style = DIFF.get(row[:1], "dim") if row[:3] not in ("+++", "---") else "dim"
+            console.print(Text(f"    {row}", style=style), soft_wrap=True)
     if r.case:
         console.print(Text(f"  at {describe(r.case)}", style="dim"), soft_wrap=True)
 
