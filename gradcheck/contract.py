@@ -105,10 +105,12 @@ def _reused(subject: Subject, dy: tuple) -> list[Finding]:
         subject.gradients(other, near)
     found = []
     if _any_differ(kept, ran.y):
-        found.append("the forward writes again into a y that it returned before; return a copy")
+        message = "the forward writes again into a y that it returned before; return a copy"
+        found.append(("not-repeatable", message))
     if _any_differ(before, grads):
-        found.append("the backward writes again into gradients that it returned before; copy them")
-    return [Finding("mutates", m, None, subject.file, None, subject.case()) for m in found]
+        message = "the backward writes again into gradients that it returned before; copy them"
+        found.append(("mutates", message))
+    return [Finding(k, m, None, subject.file, None, subject.case()) for k, m in found]
 
 
 def layouts(
@@ -145,8 +147,10 @@ def layouts(
 
 
 def _strided(a: Any) -> Any:
-    """The same entries at every other place in memory."""
-    return np.repeat(a, 2, axis=-1)[..., ::2] if isinstance(a, np.ndarray) and a.ndim else a
+    """The same entries at every other place in memory, first axis fastest."""
+    if not isinstance(a, np.ndarray) or not a.ndim:
+        return a
+    return np.array(np.repeat(a, 2, axis=-1), order="F")[..., ::2]
 
 
 def linearity(

@@ -234,3 +234,89 @@ def test_the_arrays_of_the_caller_stay_as_they_are():
 def test_inputs_that_no_check_can_use_are_refused(arrays, words):
     with pytest.raises(ValueError, match=words):
         check(lambda *x: (x[0], None), lambda dy, cache: dy, *arrays)
+
+
+BUFFER = np.zeros((4, 3))
+
+
+def doubled(x):
+    return 2 * x, None
+
+
+def hands_out_its_buffer(dy, cache):
+    return np.multiply(2, dy, out=BUFFER)
+
+
+def forward_hands_out_its_buffer(x):
+    return np.multiply(2, x, out=BUFFER), None
+
+
+@pytest.mark.parametrize(
+    ("f", "backward", "words"),
+    [
+        (
+            doubled,
+            hands_out_its_buffer,
+            "the backward writes again into gradients that it returned",
+        ),
+        (forward_hands_out_its_buffer, lambda dy, c: 2 * dy, "the forward writes again into a y"),
+    ],
+)
+def test_a_buffer_handed_out_twice(f, backward, words):
+    x, _ = point()
+    report = check(f, backward, x)
+    assert report.verdict == "fail"
+    assert report.message.startswith(words)
+    assert len(report.findings) == 1
+
+
+def neighbours(x):
+    step = x.itemsize  # as if entries always lay side by side
+    pairs = np.lib.stride_tricks.as_strided(x, (len(x) - 1, 2), (step, step))
+    total = pairs.sum(1)
+    return total**2, total
+
+
+def neighbours_backward(dy, total):
+    dx = np.zeros(len(total) + 1)
+    dx[1:] += 2 * total * dy
+    dx[:-1] += 2 * total * dy
+    return dx
+
+
+def test_strides_that_are_assumed():
+    report = check(neighbours, neighbours_backward, point()[0].ravel())
+    assert report.verdict == "fail"
+    assert report.message == "dx is another where the arrays are not contiguous in memory"
+
+
+def test_what_does_not_take_strided_or_read_only_arrays_is_noted():
+    def flat(x):
+        view = x.view()
+        view.shape = (x.size,)  # refused where a copy would be needed
+        return view * view, x
+
+    report = check(flat, lambda dy, x: 2 * x * dy.reshape(x.shape), point()[0])
+    assert report.verdict == "pass"
+    assert report.notes[0].startswith("does not take arrays that are not contiguous in memory: ")
+
+    def for_a_while(x):
+        x[0] += 1
+        y, moved = x * x, x.copy()
+        x[0] -= 1
+        return y, moved
+
+    report = check(for_a_while, lambda dy, moved: 2 * moved * dy, np.array([1.0, 2.0, 4.0]))
+    assert report.verdict == "pass"
+    assert "it does not take read-only arrays" in report.notes[0]
+
+
+def test_none_for_an_argument_that_was_not_given():
+    def affine(x, w, b=None):
+        return x @ w + (0 if b is None else b), (x, w)
+
+    def affine_backward(dy, cache):
+        x, w = cache
+        return dy @ w.T, x.T @ dy, None
+
+    assert check(affine, affine_backward, *point()).verdict == "pass"
