@@ -12,6 +12,7 @@ from benchmarks import machine
 BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(console, rows)
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
     "checkers": ("benchmarks.checkers", "gradient checkers on right and wrong gradients"),
+    "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),
 }
 
 
