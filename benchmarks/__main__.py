@@ -13,6 +13,7 @@ BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
     "checkers": ("benchmarks.checkers", "gradient checkers on right and wrong gradients"),
     "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),
+    "conv-check": ("benchmarks.conv_check", "the cost of checking conv2d, against PyTorch"),
 }
 
 
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.name is None:
         for name, (_, what) in BENCHMARKS.items():
-            print(f"{name:8}{what}")
+            print(f"{name:12}{what}")
         return 0
     if options.name not in BENCHMARKS:
         return usage(f"no benchmark {options.name!r}; there is {', '.join(BENCHMARKS)}")
