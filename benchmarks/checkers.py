@@ -141,7 +141,7 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
             total = together(mine)
             ms = [t for r in mine for t in r["ms"]] or [np.nan]
             table.add_row(
-                CHECKERS[name].title,
+                CHECKERS[name].label,
                 *(share(r["wrong"], "detected") for r in mine),
                 share(total["right"], "false alarm"),
                 either(total, "unresolved"),
@@ -152,7 +152,7 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
         console.print(table)
     for r in rows:
         if "absent" in r:
-            console.print(f"{CHECKERS[r['checker']].title.strip()}: {r['absent']} is not installed")
+            console.print(f"{CHECKERS[r['checker']].label}: {r['absent']} is not installed")
     versions = dict.fromkeys(
         f"{CHECKERS[r['checker']].package} {r['version']}" for r in ran if r["version"]
     )
@@ -160,6 +160,13 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
         f"{', '.join(versions)}. Defaults everywhere, the same inputs, no twin. unresolved and not "
         "runnable: of wrong + of right gradients. ms: median over all cases, without imports."
     )
+
+
+def draw(rows: list[dict[str, Any]], file: str) -> None:
+    """Write the picture of the rows."""
+    from benchmarks import picture
+
+    picture.draw(rows, file)
 
 
 def share(counts: dict[str, int], word: str) -> str:

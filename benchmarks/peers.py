@@ -214,7 +214,7 @@ def _asserts(check: Callable[[], Any]) -> str:
 class Checker:
     """A checker, what it is called, and the package that holds it."""
 
-    title: str
+    label: str
     package: str
     call: Callable[[Case, int], str]
 
@@ -224,12 +224,12 @@ class Checker:
 
 
 CHECKERS = {
-    "gradcheck": Checker("gradcheck, numeric", "gradcheck", ours),
-    "torch-slow": Checker("torch.autograd.gradcheck", "torch", torch_slow),
-    "torch-fast": Checker("  fast_mode=True", "torch", torch_fast),
-    "jax": Checker("jax.test_util.check_vjp", "jax", jax_vjp),
+    "gradcheck": Checker("gradcheck", "gradcheck", ours),
+    "torch-slow": Checker("torch gradcheck", "torch", torch_slow),
+    "torch-fast": Checker("torch gradcheck, fast", "torch", torch_fast),
+    "jax": Checker("JAX check_vjp", "jax", jax_vjp),
     "autograd": Checker("autograd check_grads", "autograd", hips_autograd),
-    "course": Checker("CS231n's way, written anew", "numpy", course),
+    "course": Checker("CS231n's, written anew", "numpy", course),
 }
 
 
