@@ -1,0 +1,152 @@
+"""The corpus is what it says: right texts run, and each mistake shows where its list puts it."""
+
+import ast
+import pickle
+
+import numpy as np
+import pytest
+
+from gradcheck.corpus import HALVES, specimens
+from gradcheck.discovery import resolve
+from gradcheck.subjects import ContractError, copied
+
+TEXTS = {half: list(specimens(half)) for half in HALVES}
+RIGHT = [s for half in HALVES for s in TEXTS[half] if not s.kinds]
+WRONG = [s for half in HALVES for s in TEXTS[half] if s.kinds]
+# these break the contract of a pair, and may leave its gradients as they are
+UNSEEN_IN_NUMBERS = {"mutates", "not-repeatable"}
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # mistakes overflow
+
+
+def label(specimen):
+    return f"{specimen.half}-{specimen.name}"
+
+
+def pairs(specimen, source, folder):
+    """The checks of one text, by pair."""
+    file = folder / f"{specimen.name}.py"
+    file.write_text(source)
+    return {check.name: check for check in resolve(str(file))}
+
+
+def draws(check, count=3):
+    """Subjects at fresh draws, first those of the first seed, and a dy for each."""
+    for seed in range(count):
+        for subject in check.subjects(seed, False):
+            rng = np.random.default_rng(seed)
+            yield subject, tuple(rng.standard_normal(np.shape(v)) for v in subject.run().y)
+
+
+def given(dy, ran):
+    """dy as the outputs are: arrays for arrays, numbers for numbers."""
+    return tuple(
+        d if isinstance(v, np.ndarray) else np.float64(d) for d, v in zip(dy, ran.y, strict=True)
+    )
+
+
+def backward(subject, dy):
+    """The gradients by argument."""
+    ran = subject.run()
+    grads = subject.gradients(given(dy, ran), ran)
+    return dict(zip([subject.names[i] for i in subject.floats], grads, strict=True))
+
+
+def differ(wrong, right, tolerance=1e-9):
+    """Whether a gradient differs in shape, in dtype, or by more than rounding does."""
+    if wrong is None or np.shape(wrong) != np.shape(right):
+        return True
+    if np.asarray(wrong).dtype != np.asarray(right).dtype:
+        return True
+    gap = np.max(np.abs(np.asarray(wrong) - right))
+    return not gap <= tolerance * np.max(np.abs(right))
+
+
+def against_own_forward(subject, dy):
+    """The arguments whose gradient is not that of the subject's own forward."""
+    grads, rng = backward(subject, dy), np.random.default_rng(1)
+
+    def inner(arrays):
+        return sum(np.vdot(d, v) for d, v in zip(dy, subject.run(arrays).y, strict=True))
+
+    seen = set()
+    for i in subject.floats:
+        x, g = subject.arrays[i], grads[subject.names[i]]
+        for _ in range(3):
+            d = rng.standard_normal(x.shape)
+            h = 1e-6 * max(1.0, float(np.max(np.abs(x))))
+            ends = [(*subject.arrays[:i], x + s * d, *subject.arrays[i + 1 :]) for s in (h, -h)]
+            slope = (inner(ends[0]) - inner(ends[1])) / (2 * h)
+            if not abs(np.vdot(g, d) - slope) <= 1e-5 * np.linalg.norm(g) * np.linalg.norm(d):
+                seen.add(subject.names[i])
+    return seen
+
+
+def same_forward(right, wrong):
+    """Whether two subjects at one point give the same outputs."""
+    ours, theirs = right.run().y, wrong.run().y
+    return all(
+        np.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def impurities(subject, dy):
+    """Whether a call writes into what it was given, and whether a second call differs."""
+    arrays, y_bar = copied(subject.arrays), copied(given(dy, subject.run()))
+    y, cache = subject.forward(*arrays, **subject.config)
+    kept = pickle.dumps(cache)
+    dy_given = y_bar if isinstance(y, tuple) else y_bar[0]
+    subject.backward(dy_given, cache)
+    before, after = (*subject.arrays, *given(dy, subject.run())), (*arrays, *y_bar)
+    writes = any(
+        differ(a, b, 0) for a, b in zip(after, before, strict=True) if isinstance(a, np.ndarray)
+    )
+    found = {"mutates"} if writes or pickle.dumps(cache) != kept else set()
+    ran = subject.run()
+    try:
+        first, again = (copied(subject.gradients(given(dy, ran), ran)) for _ in range(2))
+        if any(differ(a, b, 0) for a, b in zip(again, first, strict=True)):
+            found.add("not-repeatable")
+    except Exception:  # a cache that was used up
+        found.add("not-repeatable")
+    return found
+
+
+@pytest.mark.parametrize("specimen", RIGHT, ids=label)
+def test_a_right_text_runs_and_its_gradients_have_the_right_shapes(specimen, tmp_path):
+    checks = pairs(specimen, specimen.source, tmp_path)
+    assert checks
+    for check in checks.values():
+        for subject, dy in draws(check):
+            for name, g in backward(subject, dy).items():
+                x = subject.arrays[subject.names.index(name)]
+                assert np.shape(g) == x.shape, f"d{name} of {check.name}"
+                assert np.asarray(g).dtype == x.dtype, f"d{name} of {check.name}"
+
+
+@pytest.mark.parametrize("specimen", WRONG, ids=label)
+def test_a_mistake_shows_in_the_arguments_it_lists(specimen, tmp_path):
+    right = pairs(specimen, specimen.right, tmp_path)[specimen.pair]
+    wrong = pairs(specimen, specimen.source, tmp_path)[specimen.pair]
+    kinds, seen = set(specimen.kinds), set()
+    theirs = (subject for seed in range(3) for subject in wrong.subjects(seed, False))
+    for (subject, dy), other in zip(draws(right), theirs, strict=True):
+        if kinds & UNSEEN_IN_NUMBERS and kinds & impurities(other, dy):
+            return
+        try:
+            if not same_forward(subject, other):
+                seen |= against_own_forward(other, dy)
+                continue
+            grads = backward(other, dy)
+        except (ContractError, Exception) as error:
+            name = "not-implemented" if isinstance(error, NotImplementedError) else "raises"
+            assert kinds & {name, "shape"}, repr(error)
+            return
+        seen |= {n for n, g in backward(subject, dy).items() if differ(grads[n], g)}
+    assert seen == set(specimen.arguments)
+
+
+@pytest.mark.parametrize("specimen", TEXTS["developed"], ids=label)
+def test_a_text_is_of_the_size_of_what_people_send(specimen):
+    ast.parse(specimen.source)
+    assert specimen.source == specimen.right or specimen.lines
+    assert len(specimen.right.splitlines()) <= 200
