@@ -134,7 +134,7 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
         table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
         table.add_column(dtype, no_wrap=True)
         wanted = [f"detected\n{h.replace('_', '-')}" for h in halves]
-        for title in (*wanted, "false\nalarms", "un-\nresolved", "not\nrunnable", "ms", "total\ns"):
+        for title in (*wanted, "false\nalarms", "un-\nresolved", "not\nrun", "ms", "total\ns"):
             table.add_column(title, justify="right", no_wrap=True)
         for name in dict.fromkeys(r["checker"] for r in ran):
             mine = [r for r in ran if (r["checker"], r["dtype"]) == (name, dtype)]
@@ -158,7 +158,7 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
     )
     console.print(
         f"{', '.join(versions)}. Defaults everywhere, the same inputs, no twin. unresolved and not "
-        "runnable: of wrong + of right gradients. ms: median over all cases, without imports."
+        "run: of wrong + of right gradients. ms: median over all cases, without imports."
     )
 
 

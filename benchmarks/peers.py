@@ -24,7 +24,7 @@ UNEASY = 1e-4  # above it one should feel uncomfortable
 class Case:
     """A pair at one point, its other arguments closed over.
 
-    `forward(*arrays) -> (outputs, cache)`; outputs is a tuple of floats where `several`.
+    `forward(*arrays) -> (y, cache)`; y is a float array, or a tuple of them where `several`.
     `backward(dy, cache)` returns one gradient per float array.
     """
 
@@ -39,7 +39,7 @@ def case(subject: Subject, dtype: str) -> Case:
     """The case of a subject, its float arrays in the given dtype.
 
     >>> from gradcheck.subjects import pair
-    >>> square = pair(lambda x: (x * x, x), lambda dy, x: 2 * dy * x, (np.ones(2), 3))
+    >>> square = pair(lambda x, n: (x**n, x), None, (np.ones(2), 3))
     >>> case(square, "float32").arrays
     (array([1., 1.], dtype=float32),)
     """
@@ -52,8 +52,8 @@ def case(subject: Subject, dtype: str) -> Case:
             given[i] = a
         y, cache = subject.forward(*given, **subject.config)
         if not isinstance(y, tuple):
-            return y, ((y,), cache)
-        floats = tuple(v for v in y if np.asarray(v).dtype.kind == "f")
+            return np.asarray(y), ((y,), cache)
+        floats = tuple(v for v in map(np.asarray, y) if v.dtype.kind == "f")
         return floats, (y, cache)
 
     def backward(dy: Any, kept: Any) -> tuple:
