@@ -38,13 +38,19 @@ class Case:
 def case(subject: Subject, dtype: str) -> Case:
     """The case of a subject, its float arrays in the given dtype.
 
+    Raises:
+        ValueError: its numbers are too large for the dtype.
+
     >>> from gradcheck.subjects import pair
     >>> square = pair(lambda x, n: (x**n, x), None, (np.ones(2), 3))
     >>> case(square, "float32").arrays
     (array([1., 1.], dtype=float32),)
     """
     where = subject.floats
-    point = tuple(a.astype(dtype) if is_float(a) else a for a in subject.arrays)
+    with np.errstate(over="ignore"):
+        point = tuple(a.astype(dtype) if is_float(a) else a for a in subject.arrays)
+    if not all(np.isfinite(point[i]).all() for i in where):
+        raise ValueError(f"{subject.name}: an argument is not finite in {dtype}")
 
     def forward(*arrays: Array) -> tuple[Any, Any]:
         given = list(point)
