@@ -67,7 +67,7 @@ def _highway(rng):
 
 def _se(rng):
     N, C, P, R = rng.permutation([2, 3, 4, 5])
-    return rng.normal(size=(N, C, P)) + 1, rng.normal(size=(C, R)), rng.normal(size=(R, C))
+    return rng.normal(size=(N, C, P)) + 0.3, rng.normal(size=(C, R)), rng.normal(size=(R, C))
 
 
 def _res(rng):

@@ -92,8 +92,8 @@ def listnet_backward(d, cache):
 
 
 def _three(rng):
-    n, d = rng.permutation([3, 4, 5, 7])[:2]
-    return tuple(rng.normal(size=(n, d)) for _ in range(3))
+    n, d = rng.permutation([4, 5, 6, 7])[:2]
+    return tuple(0.35 * rng.normal(size=(n, d)) for _ in range(3))
 
 
 def _two(rng):

@@ -74,7 +74,7 @@ def _far(rng):
 CASES = {
     "tanh_layer": lambda rng: (rng.normal(size=(4, 3)) * 6, rng.normal(size=(3, 2)) * 3),
     "sigmoid": _far,
-    "peaked_softmax": lambda rng: (rng.normal(size=(3, 5)) * 60,),
+    "peaked_softmax": lambda rng: (rng.normal(size=(3, 5)) * 12,),
     "exact_gelu": lambda rng: (rng.uniform(-9, 9, (5, 2)),),
     "gauss_bump": lambda rng: (rng.normal(size=6) * 9, rng.normal(size=6)),
     "stuck_gate": lambda rng: (rng.normal(size=5), np.append(rng.normal(size=2), [40.0, -40.0, 800.0])),
