@@ -35,35 +35,32 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     texts = {half: [*specimens(half)] for half in HALVES}
     if quick:
         texts = {HALVES[0]: texts[HALVES[0]][:QUICK]}
-    installed = [name for name, checker in CHECKERS.items() if checker.installed]
-    workers = {name: Worker(name) for name in installed}
+    workers = {name: Worker(name) for name, checker in CHECKERS.items() if checker.installed}
     rows = []
     try:
         with tempfile.TemporaryDirectory() as folder:
             for half, chosen in texts.items():
                 items = [(s, *i) for s in chosen for i in pairs(s, Path(folder, half))]
-                todo = track(
-                    [(i, dtype) for i in items for dtype in DTYPES],
-                    half,
-                    console=Console(stderr=True),
-                    transient=True,
-                    disable=not sys.stderr.isatty(),
-                )
-                said = [
-                    (s, pair, dtype, {n: w.ask(Task(file, pair, dtype, seed)) for n, w in asked})
-                    for asked in [workers.items()]
-                    for (s, file, pair), dtype in todo
-                ]
-                rows += [
-                    row(name, dtype, half, [(s, p, o[name]) for s, p, d, o in said if d == dtype])
-                    for dtype in DTYPES
-                    for name in installed
-                ]
+                rows += judged(items, half, workers, seed)
     finally:
         for worker in workers.values():
             worker.stop()
     absent = [{"checker": n, "absent": c.package} for n, c in CHECKERS.items() if not c.installed]
     return rows + absent
+
+
+def judged(
+    items: list[tuple[Specimen, str, str]], half: str, workers: dict[str, Worker], seed: int
+) -> list[dict[str, Any]]:
+    """The rows of one half; each item goes to all checkers before the next one does."""
+    said: dict[tuple[str, str], list] = {(d, name): [] for d in DTYPES for name in workers}
+    progress = Console(stderr=True)
+    hidden = not sys.stderr.isatty()
+    for s, file, pair in track(items, half, console=progress, transient=True, disable=hidden):
+        for dtype, name in said:
+            outcome = workers[name].ask(Task(file, pair, dtype, seed))
+            said[dtype, name].append((s, pair, outcome))
+    return [row(name, dtype, half, outcomes) for (dtype, name), outcomes in said.items()]
 
 
 def pairs(specimen: Specimen, folder: Path) -> list[tuple[str, str]]:
