@@ -17,6 +17,8 @@ FAST = {
     # of XLA in JAX 0.10: it aborts the process on some dilated convolutions of one-entry windows
     "xla_disable_hlo_passes": "algsimp",
 }
+# entries of all arguments together, from which running costs more than compiling well
+LARGE = 4096
 
 
 def available() -> bool:
@@ -31,7 +33,9 @@ def value_and_pullback(
     import jax
 
     with jax.enable_x64(True):
-        y, grads = _compiled(twin, tuple(sorted(config.items())))(arrays, dy)
+        entries = sum(np.size(a) for a in arrays)
+        run = _compiled(twin, tuple(sorted(config.items())), entries >= LARGE)
+        y, grads = run(arrays, dy)
         grads = tuple(
             None if g is None or g.dtype == jax.dtypes.float0 else np.asarray(g) for g in grads
         )
@@ -51,19 +55,21 @@ def forward(twin: Callable, config: dict[str, Any]) -> Callable:
     return called
 
 
-def options() -> dict[str, Any] | None:
-    """How the compiler is to work here."""
+def options(entries: int = 0) -> dict[str, Any] | None:
+    """How the compiler is to work here: cleverly where there is much to compute."""
     import jax
 
-    return FAST if jax.default_backend() == "cpu" else None
+    if jax.default_backend() != "cpu":
+        return None
+    return FAST if entries < LARGE else {"xla_disable_hlo_passes": "algsimp"}
 
 
 @cache
-def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...]) -> Callable:
+def _compiled(twin: Callable, config: tuple[tuple[str, Any], ...], large: bool) -> Callable:
     import jax
 
     def run(arrays, dy):
         y, pullback = jax.vjp(partial(twin, **dict(config)), *arrays)
         return y, pullback(dy)
 
-    return jax.jit(run, compiler_options=options())
+    return jax.jit(run, compiler_options=options(LARGE * large))
