@@ -42,7 +42,7 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     if quick:
         return [_row(task) for task in tasks]
     rows = []
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=4) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for row in pool.map(_row, tasks):  # half an hour is long without a word
             rows.append(row)
             print(f"{row['op']}, {row['kind']}: {row['counts']}", file=sys.stderr, flush=True)
