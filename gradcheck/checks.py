@@ -176,8 +176,8 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
     decisions = Decisions()
     spreads = spread(both, subject.functions, seed, decisions=decisions)
     jitter = [MULTIPLE * float(np.max(s, initial=0.0)) for s in spreads]
-    noise = math.sqrt(
-        sum(float(np.sum((v * s) ** 2)) for v, s in zip(dy, spreads, strict=False))  # those of y
+    noise = math.hypot(  # of <dy, y>: the spreads of y stand first
+        *(differences.length(v * s) for v, s in zip(dy, spreads, strict=False))
     )
     slack = jitter[len(ran.y) :]
     findings += contract.linearity(subject, dy, ran, slack, decisions.unit)

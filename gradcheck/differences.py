@@ -81,8 +81,8 @@ def measure_all(
     parts = [g * d for g, d in zip(gradients, directions.values(), strict=True)]
     bound = found.bound + sum(map(_rounding, parts, directions.values(), slack))
     hand = float(sum(map(np.sum, parts)))
-    shares = [float(np.sqrt(np.sum(p * p))) for p in parts]
-    scale = max(float(np.linalg.norm(shares)), abs(found.value)) or 1.0
+    shares = [length(p) for p in parts]
+    scale = max(length(np.array(shares)), abs(found.value)) or 1.0
     if abs(hand - found.value) > bound or any(0 < s * SETTLED < bound for s in shares):
         return None
     value, limit = found.value, found.limit
@@ -98,17 +98,19 @@ def measure(
     seed: list[int],
     top: int = -3,
     look_around: bool = True,
+    noise: float = 0.0,
 ) -> Measured:
     """Measure argument i along a random direction, from steps of at most 2^top.
 
     `slack` is the rounding error to be expected of the entries of g; `look_around` judges a g at a
-    kink by the gradients around it too.
+    kink by the gradients around it too; `noise` is the least that phi is taken to have.
     """
     x = subject.arrays[i]
     d = numeric.direction(x, np.random.default_rng(seed))
     phi, piece, floor = line(subject, {i: d}, dy)
+    floor = max(floor, noise)
     hand = float(np.sum(g * d))
-    size = float(np.sqrt(np.sum((g * d) ** 2)))
+    size = length(g * d)
     rounding = _rounding(g * d, d, slack)
     found = numeric.directional(phi, piece, floor, top)
     low = high = found.value
@@ -166,23 +168,41 @@ def complex_step(subject: Subject, i: int, d: Array, dy: tuple) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def length(a: Array) -> float:
+    """The Euclidean length of all entries, where their squares underflow too.
+
+    >>> length(np.array([3e-200, 4e-200]))
+    5e-200
+    """
+    largest = float(np.max(np.abs(a))) or 1.0
+    return largest * float(np.sqrt(np.sum((a / largest) ** 2)))
+
+
 def _rounding(part: Array, d: Array, slack: float) -> float:
     """How far rounding may have moved <g, d>, of which `part` holds the terms."""
-    in_g = slack * float(np.sqrt(np.sum(d * d)))
+    in_g = slack * length(d)
     return in_g + 4 * numeric.UNIT * float(np.sum(np.abs(part)))
 
 
 def confirm(
-    subject: Subject, i: int, g: Array, slack: float, dy: tuple, seed: list[int], first: Measured
+    subject: Subject,
+    i: int,
+    g: Array,
+    slack: float,
+    dy: tuple,
+    seed: list[int],
+    first: Measured,
+    noise: float,
 ) -> Measured:
     """Other directions, the first with smaller steps, before an accusation is spoken.
 
     One that would have seen the error and does not acquits: something narrower than the first
-    steps had fooled them.
+    steps had fooled them. `noise` is that of <dy, y> by jitter; what is measured from a few values
+    may be less by chance.
     """
     again = first
     for k, top in ((1, -10), (2, -3)):
-        again = measure(subject, i, g, slack, dy, [*seed, k], top)
+        again = measure(subject, i, g, slack, dy, [*seed, k], top, noise=3 * noise)
         if not again.agrees or again.bound <= (first.error or math.inf) * again.scale / 4:
             return again
     return again

@@ -70,7 +70,7 @@ class GradientLaw:
         name = subject.names[i]
         measured = measured or differences.measure(subject, i, g, slack, dy, seed)
         if not measured.agrees:
-            measured = differences.confirm(subject, i, g, slack, dy, seed, measured)
+            measured = differences.confirm(subject, i, g, slack, dy, seed, measured, self.noise)
         decisive = DECISIVE if self.unit == UNIT else DECISIVE_SINGLE
         sharp = measured.resolution is not None and measured.resolution <= decisive
         if G is None:

@@ -159,13 +159,16 @@ def _sigma(values: list[float], least: int) -> float:
     From their differences of order `least` to 5, in which its shape no longer shows.
     """
     sigma, table = 0.0, np.array(values)
+    largest = float(np.max(np.abs(table)))  # squares of small values would underflow
+    largest = largest if 0 < largest < math.inf else 1.0
+    table /= largest
     for k in range(1, 6):
         with np.errstate(invalid="ignore"):  # phi need not be finite
             table = np.diff(table)
         if k >= least:
             scale = math.factorial(k) ** 2 / math.factorial(2 * k)
             sigma = max(sigma, math.sqrt(scale * float(np.mean(table**2))))
-    return sigma
+    return sigma * largest
 
 
 def direction(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -246,6 +246,8 @@ def spread(
     decisions = decisions or Decisions()
     with watching(functions, decisions):
         plain = run()
+    # in units of the largest entry, so that the squares of small ones do not underflow
+    scales = [float(np.max(np.abs(a), initial=0.0)) or 1.0 for a in plain]
     square = [np.zeros(np.shape(a)) for a in plain]
     draws = 8
     # a move by one unit is often rounded away again, and one by sixteen units is not
@@ -254,6 +256,9 @@ def spread(
         rng = np.random.default_rng([seed, k])
         with watching(functions, Jitter(rng, decisions, unit, magnified)):
             shaken = run()
-        for total, a, b in zip(square, plain, shaken, strict=True):
-            total += (np.asarray(b, np.float64) - a) ** 2
-    return [np.sqrt(total / draws) / magnified for total in square]
+        for total, a, b, scale in zip(square, plain, shaken, scales, strict=True):
+            total += ((np.asarray(b, np.float64) - a) * (2.0**40 / scale)) ** 2
+    return [
+        np.sqrt(total / draws) * (scale / magnified / 2.0**40)
+        for total, scale in zip(square, scales, strict=True)
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from gradcheck import numeric
+from gradcheck import check, numeric
 from gradcheck.numeric import direction, directional, one_sided
 
 
@@ -200,3 +200,24 @@ def test_steps_along_a_direction_are_exact(scale):
 
 def test_the_direction_of_zeros_is_not_zero():
     assert direction(np.zeros(4), np.random.default_rng(0)).all()
+
+
+def test_noise_and_size_of_values_whose_squares_underflow():
+    def phi(t):
+        return 1e-250 * (math.sin(t) + 1e-9 * math.sin(1e12 * t))
+
+    found = directional(phi, smooth, 0.0)
+    assert abs(found.value - 1e-250) <= found.bound < 1e-254
+
+
+def test_a_gradient_whose_squares_underflow_is_judged():
+    def density(x):
+        return np.exp(-x * x / 2), x
+
+    def backward(dy, x):
+        return -dy * x * np.exp(-x * x / 2)
+
+    x = np.array([-33.0, 34.0, 35.0])
+    right = check(density, backward, x)
+    assert right.verdict == "pass", str(right)
+    assert check(density, lambda dy, x: 1.01 * backward(dy, x), x).verdict == "fail"
