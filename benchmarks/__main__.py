@@ -11,6 +11,7 @@ from benchmarks import machine
 
 BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(console, rows)
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
+    "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
 }
 
 
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.name is None:
         for name, (_, what) in BENCHMARKS.items():
-            print(f"{name:8}{what}")
+            print(f"{name:10}{what}")
         return 0
     if options.name not in BENCHMARKS:
         return usage(f"no benchmark {options.name!r}; there is {', '.join(BENCHMARKS)}")
