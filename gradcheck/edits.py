@@ -8,15 +8,18 @@ list holds mutants of right code and repairs of wrong code.
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 
-from gradcheck.rewrites import TRANSPOSES, Change, Place, changes
-from gradcheck.syntax import axis_of, called
+from gradcheck.rewrites import Change, Place, changes
+from gradcheck.scope import Scope, bound, read, written
+from gradcheck.syntax import TRANSPOSES, axis_of, called, spelled, wanted
 
-KINDS = ("transpose", "order", "axis", "sign", "scale", "name", "term", "factor", "accumulate")
-KINDS += ("shift", "function", "condition", "constant", "zero", "statement")
+KINDS = (
+    *("transpose", "order", "axis", "sign", "scale", "name", "term", "factor", "accumulate"),
+    *("shift", "function", "condition", "constant", "zero", "statement"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,14 @@ def edits(source: str, name: str | None = None) -> list[Edit]:
 
     >>> dense = "def dense_backward(dy, x):\\n    return x @ dy"
     >>> [e.after for e in edits(dense)][:4]
-    ['return x.T @ dy', 'return x @ dy.T', 'return (x @ dy).T', 'return dy @ x']
+    ['return (x @ dy).T', 'return x.T @ dy', 'return x @ dy.T', 'return dy @ x']
     """
     try:
         function = _find(ast.parse(source), name)
     except SyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.msg}; wanted Python") from None
     text = _Text(source)
-    found = [*_of_block(function.body, text, _Scope.of(function))]
+    found = [*_of_block(function.body, text, Scope.of(function))]
     ranked = sorted(found, key=lambda f: (f[0].insertion, KINDS.index(f[0].kind), f[1]))
     kept, seen = [], set()
     for edit, _, statement in ranked:
@@ -80,7 +83,8 @@ def _find(tree: ast.Module, name: str | None) -> ast.FunctionDef:
     if name is None and known:
         return [*known.values()][-1]
     if name not in known:
-        raise ValueError(f"no function {name or ''} in the source; there is {', '.join(known)}")
+        there = f"there is {', '.join(known)}" if known else "there is none"
+        raise ValueError(f"no function {name or 'at all'} in the source; {there}")
     return known[name]
 
 
@@ -138,119 +142,10 @@ def _meaning(statement: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """The names in scope at a statement, by what they hold."""
-
-    known: tuple[str, ...]
-    sizes: frozenset[str]
-    steps: frozenset[str]  # of loops
-    functions: frozenset[str]
-    flags: frozenset[str]  # only ever asked whether they are true
-
-    @classmethod
-    def of(cls, function: ast.FunctionDef) -> "_Scope":
-        sizes, steps, functions = set(), set(), set()
-        asked = [n for n in ast.walk(function) if isinstance(n, (ast.If, ast.IfExp, ast.While))]
-        tests = [n for a in asked for n in ast.walk(a.test) if isinstance(n, ast.Name)]
-        reads = [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not _stored(n)]
-        flags = {n.id for n in tests if reads.count(n.id) == sum(m.id == n.id for m in tests)}
-        for node in ast.walk(function):
-            match node:
-                case ast.Assign([target], value) if _is_size(value):
-                    sizes |= _bound(target)
-                case ast.For(target, iterable) | ast.comprehension(target, iterable):
-                    text = ast.unparse(iterable)
-                    if "range(" in text or "ndindex(" in text:
-                        steps |= _bound(target)
-                case ast.Slice() | ast.Call(ast.Name("range")):
-                    sizes |= {n for part in ast.iter_child_nodes(node) for n in _added(part)}
-                case ast.Call(ast.Name(called)):
-                    functions.add(called)
-                case ast.FunctionDef(called):
-                    functions.add(called)
-        args = function.args
-        given = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
-        sizes -= {"range"}
-        scope = cls((), *map(frozenset, (sizes, steps, functions, flags)))
-        return scope.with_names([n for n in given if n not in ("self", "cls")])
-
-    def with_names(self, more: set[str] | list[str]) -> "_Scope":
-        new = [n for n in sorted(more) if n not in self.known and n != "_"]
-        new = [n for n in more if n in new] if isinstance(more, list) else new
-        return replace(self, known=self.known + tuple(new))
-
-    def sort(self, name: str) -> str:
-        if name in self.functions:
-            return "function"
-        if name in self.flags:
-            return "flag"
-        if name in self.sizes or name in self.steps:
-            return "size"
-        return "cache" if name.endswith(("cache", "caches", "part", "parts")) else "array"
-
-    @property
-    def arrays(self) -> tuple[str, ...]:
-        return tuple(n for n in self.known if self.sort(n) == "array")
-
-    def similar(self) -> dict[str, tuple[str, ...]]:
-        return {
-            n: tuple(
-                sorted(
-                    (m for m in self.known if m != n and self.sort(m) == self.sort(n)),
-                    key=lambda m: _distance(m, n),
-                )
-            )
-            for n in self.known
-            if self.sort(n) != "function"
-        }
-
-
-def _is_size(value: ast.expr) -> bool:
-    return ".shape" in (text := ast.unparse(value)) or ".size" in text or ".ndim" in text
-
-
-def _distance(a: str, b: str) -> float:
-    """How unlikely it is to write one name for the other."""
-    if a == "d" + b or b == "d" + a:
-        return 0.0
-    front = next((k for k, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), 99)
-    back = next((k for k, (p, q) in enumerate(zip(a[::-1], b[::-1], strict=False)) if p != q), 99)
-    return max(len(a), len(b)) - min(max(front, back), len(a), len(b))
-
-
-def _bound(target: ast.AST) -> set[str]:
-    """The names that an assignment, a loop or a definition binds."""
-    return {n.id for n in ast.walk(target) if isinstance(n, ast.Name) and _stored(n)}
-
-
-def _stored(n: ast.Name) -> bool:
-    return isinstance(n.ctx, ast.Store)
-
-
-def _read(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not _stored(n)}
-
-
-def _added(node: ast.AST) -> set[str]:
-    """The variables of a sum or product."""
-    if isinstance(node, ast.BinOp):
-        return _added(node.left) | _added(node.right)
-    return {node.id} if isinstance(node, ast.Name) else set()
-
-
-def _written(stmt: ast.stmt) -> set[str]:
-    """Names that a statement binds, and those whose arrays it writes into."""
-    into = [t for t in getattr(stmt, "targets", [getattr(stmt, "target", None)]) if t]
-    if isinstance(stmt, ast.Expr) and called(stmt.value) == "at":
-        into = stmt.value.args[:1]  # type: ignore[attr-defined]
-    return _bound(stmt) | {n for t in into for n in _read(t)}
-
-
 Found = tuple[Edit, int, int]  # its place among the alternatives at hand, and that of its statement
 
 
-def _of_block(body: list[ast.stmt], text: _Text, scope: _Scope) -> Iterator[Found]:
+def _of_block(body: list[ast.stmt], text: _Text, scope: Scope) -> Iterator[Found]:
     """The edits of some statements, and of their bodies."""
     for stmt, following in zip_longest(body, body[1:]):
         if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant):
@@ -258,17 +153,17 @@ def _of_block(body: list[ast.stmt], text: _Text, scope: _Scope) -> Iterator[Foun
         yield from _of_statement(stmt, text, scope)
         if following is not None:
             yield from _swap(stmt, following, text, scope)
-        inner = scope.with_names(_bound(getattr(stmt, "target", stmt)))
+        inner = scope.with_names(bound(getattr(stmt, "target", stmt)))
         if isinstance(stmt, ast.FunctionDef):
             inner = scope.with_names([a.arg for a in stmt.args.args])
         else:
             yield from _of_expressions(stmt, stmt, text, scope)
         for block in ("body", "orelse", "finalbody"):
             yield from _of_block(getattr(stmt, block, []), text, inner)
-        scope = scope.with_names(_bound(stmt))
+        scope = scope.with_names(bound(stmt))
 
 
-def _of_statement(stmt: ast.stmt, text: _Text, scope: _Scope) -> Iterator[Found]:
+def _of_statement(stmt: ast.stmt, text: _Text, scope: Scope) -> Iterator[Found]:
     """= for +=, + for -, and the statement left out."""
     start, end = text.start(stmt), text.end(stmt)
     alternatives: list[tuple[Change, str]] = []
@@ -299,7 +194,7 @@ def _of_statement(stmt: ast.stmt, text: _Text, scope: _Scope) -> Iterator[Found]
             for sign in ("+=", "="):
                 say("accumulate", f"{source(array)}[{where}] {sign} {source(value)}")
     plain = isinstance(stmt, (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.AnnAssign))
-    if plain and _bound(stmt) <= set(scope.known):  # else a name would be missing
+    if plain and bound(stmt) <= set(scope.known):  # else a name would be missing
         say("statement", "pass")
     for k, (change, new) in enumerate(alternatives):
         yield text.edit(change, stmt, start, end, new), k, start
@@ -312,13 +207,13 @@ def _index(target: ast.Subscript, source) -> str:
     return f"({source(index)})" if isinstance(index, ast.Tuple) else source(index)
 
 
-def _swap(a: ast.stmt, b: ast.stmt, text: _Text, scope: _Scope) -> Iterator[Found]:
+def _swap(a: ast.stmt, b: ast.stmt, text: _Text, scope: Scope) -> Iterator[Found]:
     """Two statements in each other's place, where that matters and leaves no name unbound."""
     simple = (ast.Assign, ast.AugAssign, ast.Expr)
     if not (isinstance(a, simple) and isinstance(b, simple)):
         return
-    depend = _written(a) & (_read(b) | _written(b)) or _written(b) & _read(a)
-    if not depend or not _read(b) & _bound(a) <= set(scope.known):
+    depend = written(a) & (read(b) | written(b)) or written(b) & read(a)
+    if not depend or not read(b) & bound(a) <= set(scope.known):
         return
     first, middle, last = text.start(a), (text.end(a), text.start(b)), text.end(b)
     new = text.of(middle[1], last) + text.of(*middle) + text.of(first, middle[0])
@@ -326,11 +221,11 @@ def _swap(a: ast.stmt, b: ast.stmt, text: _Text, scope: _Scope) -> Iterator[Foun
 
 
 def _of_expressions(
-    node: ast.AST, stmt: ast.stmt, text: _Text, scope: _Scope, role: str = ""
+    node: ast.AST, stmt: ast.stmt, text: _Text, scope: Scope, role: str = ""
 ) -> Iterator[Found]:
     """The edits of the expressions in a node, without the bodies of compound statements."""
-    bound = [c.target for c in getattr(node, "generators", ())]
-    scope = scope.with_names({n for t in bound for n in _bound(t)})
+    targets = [c.target for c in getattr(node, "generators", ())]
+    scope = scope.with_names({n for t in targets for n in bound(t)})
     if isinstance(node, ast.Lambda):
         scope = scope.with_names([a.arg for a in node.args.args])
     for field, child in _children(node):
@@ -347,8 +242,8 @@ def _of_expressions(
             rank: dict[str, int] = {}
             for change in changes(child, place):
                 rank[change.kind] = rank.get(change.kind, -1) + 1
-                start, end = _reach(child, node, field, text)
-                new = _spelled(change.new, node, field, text.of(start, end))
+                start, end = _reach(child, node, text)
+                new = spelled(change.new, child, wanted(node, field), text.of(start, end))
                 yield text.edit(change, stmt, start, end, new), rank[change.kind], text.start(stmt)
         negative = isinstance(child, ast.UnaryOp) and isinstance(child.operand, ast.Constant)
         if not negative:
@@ -398,62 +293,10 @@ def _role(parent: ast.AST, field: str, child: ast.AST, role: str) -> str:
     return ""
 
 
-_STRENGTH = {ast.BitOr: 7, ast.BitXor: 8, ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10}
-_STRENGTH |= {ast.Add: 11, ast.Sub: 11, ast.Pow: 14, ast.And: 4, ast.Or: 3, ast.Not: 5}
-
-
-def _strength(node: ast.AST) -> int:
-    """How strongly an expression binds; 16 needs no parentheses anywhere."""
-    if isinstance(node, (ast.BinOp, ast.BoolOp)):
-        return _STRENGTH.get(type(node.op), 12)
-    if isinstance(node, ast.UnaryOp):
-        return _STRENGTH.get(type(node.op), 13)
-    weak = {ast.Compare: 6, ast.IfExp: 2, ast.Lambda: 1, ast.NamedExpr: 0, ast.Starred: 0}
-    return weak.get(type(node), 15 if isinstance(node, ast.Constant) else 16)
-
-
-def _wanted(parent: ast.AST, field: str) -> int:
-    """How strongly an expression must bind to stand here without parentheses."""
-    match parent, field:
-        case ast.BinOp(op=ast.Pow()), "left":
-            return 15
-        case ast.BinOp(), "right":
-            return _strength(parent) + (not isinstance(parent.op, ast.Pow))
-        case ((ast.BinOp() | ast.UnaryOp()), _):
-            return _strength(parent)
-        case ast.BoolOp(), _:
-            return _strength(parent) + 1
-        case ast.Compare(), _:
-            return 7
-        case ((ast.Attribute() | ast.Subscript()), "value"):
-            return 16
-        case ast.Call(), "func":
-            return 16
-        case ast.Starred(), _:
-            return 7
-        case ast.IfExp(), _:
-            return 3
-    return 0
-
-
-def _reach(node: ast.expr, parent: ast.AST, field: str, text: _Text) -> tuple[int, int]:
+def _reach(node: ast.expr, parent: ast.AST, text: _Text) -> tuple[int, int]:
     """From where to where an expression reaches, with the parentheses that only group it."""
     start, end = text.start(node), text.end(node)
-    if _wanted(parent, field) == 0:
-        return start, end
-    before, after = text.data[:start].rstrip(), text.data[end:]
-    closing = after.lstrip()
+    before, closing = text.data[:start].rstrip(), text.data[end:].lstrip()
     if before.endswith(b"(") and closing.startswith(b")") and not isinstance(parent, ast.Call):
         return len(before) - 1, len(text.data) - len(closing) + 1
     return start, end
-
-
-def _spelled(new: ast.expr, parent: ast.AST, field: str, old: str) -> str:
-    """An expression as text, in parentheses where it needs them, with the quotes of the old."""
-    words = ast.unparse(ast.fix_missing_locations(new))
-    if '"' in old and '"' not in words:
-        words = words.replace("'", '"')
-    bare = isinstance(new, ast.Tuple) and not old.startswith("(") and len(new.elts) > 1
-    if bare and not isinstance(parent, ast.Call):
-        return words[1:-1]
-    return f"({words})" if _strength(new) < _wanted(parent, field) else words

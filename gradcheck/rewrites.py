@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 from gradcheck.syntax import (
     AXIS,
+    COMPARED,
+    PRODUCTS,
     REDUCTIONS,
+    TRANSPOSES,
+    TWINS,
+    UNARY,
     axis_of,
     call,
     called,
@@ -30,28 +35,9 @@ from gradcheck.syntax import (
     with_args,
 )
 
-TRANSPOSES = {"transpose", "swapaxes", "moveaxis"}
-PRODUCTS = {"matmul", "dot", "inner", "outer", "tensordot", "vdot"}
-UNARY = {"sqrt", "square", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "abs", "sign"}
-UNARY |= {"reciprocal", "copy", "flip"}
-UNARY |= {"expit", "conj", "ravel", "flipud", "fliplr", "negative"}
-PAIRS = "sum mean, max min, maximum minimum, argmax argmin, sin cos, exp expm1, log log1p"
-PAIRS += ", zeros ones, zeros_like ones_like, floor ceil, tanh expit, sqrt square, add subtract"
-PAIRS += ", multiply divide, cumsum cumprod, tril triu"
-TWINS = {a: b for pair in PAIRS.split(", ") for a, b in [pair.split(), pair.split()[::-1]]}
 PLAIN = ("", "argument")
 VALUES = (*PLAIN, "value", "term")
 AXES: tuple[int | None, ...] = (0, 1, -1, 2, -2, -3, None)
-COMPARED: dict[type, tuple[type, ...]] = {
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.LtE),
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.GtE),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-}
 
 
 @dataclass(frozen=True)
@@ -153,7 +139,8 @@ def axes(node: ast.expr, place: Place) -> Iterator[Change]:
         known = literal(node)
         if known is not Ellipsis:
             for other in AXES:
-                if other != known or type(other) is not type(known):
+                without = other is None and called(place.parent) in REDUCTIONS
+                if other != known and not without:
                     yield Change("axis", integer(other))
             for other in AXES[:3] if isinstance(known, int) else ():
                 yield Change("axis", tuple_of([node, integer(other)]), True)
@@ -172,6 +159,8 @@ def axes(node: ast.expr, place: Place) -> Iterator[Change]:
         if axis_of(node) is None and operand(node)[0] is not None:
             for other in AXES[:3]:
                 yield Change("axis", with_args(node, [*node.args, integer(other)]))
+        elif node.args and axis_of(node) is node.args[-1]:
+            yield Change("axis", with_args(node, node.args[:-1]))
         kept = ast.Call(node.func, node.args, [k for k in node.keywords if k.arg != "keepdims"])
         if "keepdims" in named:
             yield Change("axis", kept)
@@ -246,6 +235,8 @@ def terms(node: ast.expr, place: Place) -> Iterator[Change]:
             yield Change("factor", ast.BinOp(node, ast.Div(), other), True)
             if place.role == "value":
                 yield Change("term", ast.BinOp(node, ast.Add(), other), True)
+            if isinstance(node, ast.UnaryOp):
+                yield Change("term", ast.BinOp(other, ast.Sub(), node.operand), True)
     elif isinstance(node, ast.Name) and node.id in place.arrays and place.role in PLAIN:
         for name in place.arrays:
             yield Change("factor", ast.BinOp(node, ast.Mult(), ast.Name(name, ast.Load())), True)
@@ -264,8 +255,8 @@ def shifts(node: ast.expr, place: Place) -> Iterator[Change]:
             ends = [(None, None), (1, None), (None, -1)]
             for low, high in ends if bounds[0] in ends and place.field == "slice" else ():
                 if (low, high) != bounds[0]:
-                    made = [None if b is None else integer(b) for b in (low, high)]
-                    yield Change("shift", ast.Slice(*made, step))  # type: ignore[arg-type]
+                    first, last = (None if b is None else integer(b) for b in (low, high))
+                    yield Change("shift", ast.Slice(first, last, step))
             if lower is not None and upper is not None:
                 yield Change("shift", ast.Slice(None, upper, step))
                 yield Change("shift", ast.Slice(lower, None, step))
@@ -284,7 +275,7 @@ def shifts(node: ast.expr, place: Place) -> Iterator[Change]:
             yield Change("shift", call("range", end))
         case ast.Call(ast.Name("range"), [end, _, step]) if literal(step) == -1:
             yield Change("shift", call("range", ast.BinOp(end, ast.Add(), ast.Constant(1))))
-    if place.field == "iter" and not (isinstance(node, ast.Call) and called(node) == "range"):
+    if is_array(node, place) and (isinstance(node, ast.Name) or place.field == "iter"):
         backwards = ast.Slice(None, None, integer(-1))
         yield Change("shift", ast.Subscript(node, backwards, ast.Load()), True)
 
@@ -359,10 +350,10 @@ def constants(node: ast.expr, place: Place) -> Iterator[Change]:
             if other != c:
                 yield Change("constant", integer(other))
     elif isinstance(c, (int, float)):
-        half = c // 2 if isinstance(c, int) and c % 2 == 0 else c / 2
-        for other in dict.fromkeys((2 * c, half, -c, c + 1, c - 1, 0, 1)):
-            if other != c:
-                yield Change("constant", integer(type(c)(other) if other in (0, 1) else other))
+        half: float = c // 2 if isinstance(c, int) and c % 2 == 0 else c / 2
+        for near in dict.fromkeys((2 * c, half, -c, c + 1, c - 1, 0, 1)):
+            if near != c:
+                yield Change("constant", integer(type(c)(near) if near in (0, 1) else near))
 
 
 def results(node: ast.expr, place: Place) -> Iterator[Change]:
@@ -371,8 +362,10 @@ def results(node: ast.expr, place: Place) -> Iterator[Change]:
         yield Change("zero", ast.BinOp(ast.Constant(0), ast.Mult(), node))
 
 
-FAMILIES = (transposes, orders, axes, signs, scales, names, terms, shifts, functions, conditions)
-FAMILIES += (constants, results)
+FAMILIES = (
+    *(transposes, orders, axes, signs, scales, names, terms, shifts, functions, conditions),
+    *(constants, results),
+)
 
 
 def is_array(node: ast.expr, place: Place) -> bool:

@@ -13,6 +13,25 @@ AXIS = {
 }
 AXIS = {name: place for names, place in AXIS.items() for name in names.split()}
 REDUCTIONS = set(["sum", "mean", "max", "min", "prod", "var", "std", "any", "all", "logsumexp"])
+TRANSPOSES = {"transpose", "swapaxes", "moveaxis"}
+PRODUCTS = {"matmul", "dot", "inner", "outer", "tensordot", "vdot"}
+UNARY = {"sqrt", "square", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "abs", "sign"}
+UNARY |= {"reciprocal", "copy", "flip"}
+UNARY |= {"expit", "conj", "ravel", "flipud", "fliplr", "negative"}
+PAIRS = "sum mean, max min, maximum minimum, argmax argmin, sin cos, exp expm1, log log1p"
+PAIRS += ", zeros ones, zeros_like ones_like, floor ceil, tanh expit, sqrt square, add subtract"
+PAIRS += ", multiply divide, cumsum cumprod, tril triu"
+TWINS = {a: b for pair in PAIRS.split(", ") for a, b in [pair.split(), pair.split()[::-1]]}
+COMPARED: dict[type, tuple[type, ...]] = {
+    ast.Gt: (ast.GtE, ast.Lt),
+    ast.GtE: (ast.Gt, ast.LtE),
+    ast.Lt: (ast.LtE, ast.Gt),
+    ast.LtE: (ast.Lt, ast.GtE),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+}
 
 
 def called(node: ast.AST) -> str:
@@ -113,3 +132,54 @@ def renamed(node: ast.Call, name: str) -> ast.expr:
     else:
         f = ast.Name(name, ast.Load())
     return ast.Call(f, node.args, node.keywords)
+
+
+_STRENGTH: dict[type, int] = {ast.Or: 3, ast.And: 4, ast.Not: 5, ast.BitOr: 7, ast.BitXor: 8}
+_STRENGTH |= {ast.BitAnd: 9, ast.LShift: 10, ast.RShift: 10, ast.Add: 11, ast.Sub: 11, ast.Pow: 14}
+
+
+def strength(node: ast.AST) -> int:
+    """How strongly an expression binds; 16 needs no parentheses anywhere."""
+    if isinstance(node, (ast.BinOp, ast.BoolOp)):
+        return _STRENGTH.get(type(node.op), 12)
+    if isinstance(node, ast.UnaryOp):
+        return _STRENGTH.get(type(node.op), 13)
+    weak = {ast.Compare: 6, ast.IfExp: 2, ast.Lambda: 1, ast.NamedExpr: 0, ast.Starred: 0}
+    return weak.get(type(node), 15 if isinstance(node, ast.Constant) else 16)
+
+
+def wanted(parent: ast.AST, field: str) -> int:
+    """How strongly an expression must bind to stand here without parentheses."""
+    match parent, field:
+        case ast.BinOp(op=ast.Pow()), "left":
+            return 15
+        case ast.BinOp(), "right":
+            return strength(parent) + (not isinstance(parent.op, ast.Pow))
+        case ((ast.BinOp() | ast.UnaryOp()), _):
+            return strength(parent)
+        case ast.BoolOp(), _:
+            return strength(parent) + 1
+        case ast.Compare(), _:
+            return 7
+        case ((ast.Attribute() | ast.Subscript()), "value"):
+            return 16
+        case ast.Call(), "func":
+            return 16
+        case ast.Starred(), _:
+            return 7
+        case ast.IfExp(), _:
+            return 3
+    return 0
+
+
+def spelled(new: ast.expr, old: ast.expr, least: int, text: str) -> str:
+    """An expression as text in place of an old one: its quotes, and parentheses where needed.
+
+    It must bind as strongly as `least`, see `wanted`.
+    """
+    words = ast.unparse(ast.fix_missing_locations(new))
+    if '"' in text and '"' not in words:
+        words = words.replace("'", '"')
+    if isinstance(new, ast.Tuple) and isinstance(old, ast.Tuple) and len(new.elts) > 1:
+        return words if text.startswith("(") else words[1:-1]
+    return f"({words})" if strength(new) < least else words
