@@ -71,7 +71,9 @@ def _within(module: ModuleType, name: str) -> Any:
 def targets() -> list[Target]:
     """Every function of scratchnn that runs in a backward only, or is private to its module."""
     entries: dict[tuple[str, str], list[Op | Layer]] = {}
-    for entry in (*catalogue.OPS, *catalogue.LAYERS):
+    layers = [variant for layer in catalogue.LAYERS for variant in shipped.variants(layer)]
+    every: list[Op | Layer] = [*catalogue.OPS, *layers]
+    for entry in every:
         root = backward(entry)
         for f in reached(root, root.__qualname__.rpartition(".")[0]):
             entries.setdefault((f.__module__, f.__qualname__), []).append(entry)
@@ -206,8 +208,7 @@ class Judge:
     def __init__(self, target: Target, seed: int):
         self.target, self.seed = target, seed
         self.cases = [
-            (entry, [Case.of(s) for s in shipped.subjects(entry, seed, twin=False)])
-            for entry in target.entries
+            (entry, [Case.of(s) for s in _cases(entry, seed)]) for entry in target.entries
         ]
 
     @cached_property
@@ -258,6 +259,14 @@ def _with(subject: Subject, made: tuple[Callable, FunctionType]) -> Subject:
 def _failed(report: Report) -> Outcome:
     by_number = any(a.verdict == "fail" for a in report.arguments.values())
     return Outcome("detected" if by_number else "crash", report.message)
+
+
+def _cases(entry: Op | Layer, seed: int) -> Iterator[Subject]:
+    """The default cases; of a layer the one it is, as its others are entries of their own."""
+    if isinstance(entry, Layer):
+        yield shipped.layer_subject(entry, seed, twin=False)
+    else:
+        yield from shipped.subjects(entry, seed, twin=False)
 
 
 def _fresh(entry: Op | Layer, seed: int) -> Iterator[Subject]:

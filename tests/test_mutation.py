@@ -1,6 +1,7 @@
 """Mutants are judged as they should be, and leave what is live alone."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -94,6 +95,9 @@ def test_the_sample_keeps_all_but_other_variables():
         e for e in tried if not e.insertion and e.kind != "name"
     ]
     assert sum(e.insertion for e in tried) == mutation.INSERTIONS
+    places = Counter(e.at for e in tried if e.kind == "name" and not e.insertion)
+    assert set(places) == {e.at for e in found if e.kind == "name" and not e.insertion}
+    assert max(places.values()) == mutation.NAMES
 
 
 def test_a_process_that_hangs_or_dies_is_replaced(monkeypatch):
