@@ -119,12 +119,16 @@ def _something_is_left(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
 
 
 def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    """At least twice along each axis: a window that stays where it is shows no stride."""
+    window = _each(config["size"], 2)
+    strides = window if config["stride"] is None else _each(config["stride"], 2)
     if config["padding"] == "same":
-        return True
-    window, sides = _each(config["size"], 2), _sides(config["padding"], 2)
+        return all(sizes[axis] > s for axis, s in zip("HW", strides, strict=True))
     return all(
-        sizes[axis] + sum(pair) >= K and max(pair) < K
-        for axis, K, pair in zip("HW", window, sides, strict=True)
+        sizes[axis] + sum(pair) >= K + s and max(pair) < K
+        for axis, K, s, pair in zip(
+            "HW", window, strides, _sides(config["padding"], 2), strict=True
+        )
     )
 
 
