@@ -208,9 +208,13 @@ class Judge:
 
     def __init__(self, target: Target, seed: int):
         self.target, self.seed = target, seed
-        self.cases = [
-            (entry, [Case.of(s) for s in _cases(entry, seed)]) for entry in target.entries
+        cases = [
+            (n, Case.of(subject))
+            for n, entry in enumerate(target.entries)
+            for subject in _cases(entry, seed)
         ]
+        # small arrays first: one case that fails will do
+        self.cases = sorted(cases, key=lambda c: sum(map(np.size, c[1].subject.arrays)))
 
     @cached_property
     def fresh(self) -> list[tuple[int, Case]]:
@@ -221,24 +225,23 @@ class Judge:
         return [(n, Case.of(next(made[n]))) for n in order]
 
     def judge(self, text: str) -> Outcome:
-        doubts, made = [], []
-        for entry, cases in self.cases:
-            backward, mutant = wrong(entry, self.target, text)
-            made.append((backward, mutant))
-            for case in cases:
-                subject = _with(case.subject, made[-1])
-                try:
-                    if case.same(subject):
-                        continue
-                except Exception:  # which the check must report
-                    pass
-                report = check_subject(subject, self.seed, twin=False)
-                if report.verdict == "fail":
-                    return _failed(report)
-                doubts.append(report.verdict)
+        """What becomes of the mutant with this source."""
+        made = [wrong(entry, self.target, text) for entry in self.target.entries]
+        doubts = []
+        for number, case in self.cases:
+            subject = _with(case.subject, made[number])
+            try:
+                if case.same(subject):
+                    continue
+            except Exception:  # which the check must report
+                pass
+            report = check_subject(subject, self.seed, twin=False)
+            if report.verdict == "fail":
+                return _failed(report)
+            doubts.append(report.verdict)
         if not doubts:  # the same gradients; but it may write into what it was given
-            entry, cases = self.cases[0]
-            report = check_subject(_with(cases[0].subject, made[0]), self.seed, twin=False)
+            number, case = self.cases[0]
+            report = check_subject(_with(case.subject, made[number]), self.seed, twin=False)
             if report.verdict == "fail":
                 return _failed(report)
         for number, case in self.fresh:
