@@ -28,7 +28,7 @@ import numpy as np
 from gradcheck import catalogue, differences, shipped
 from gradcheck.checks import check_subject
 from gradcheck.report import Report, describe
-from gradcheck.rounding import spread
+from gradcheck.rounding import UNIT, spread
 from gradcheck.shipped import Layer, Op
 from gradcheck.subjects import Forward, Subject
 
@@ -196,7 +196,10 @@ class Case:
             return relative
         if self.jitter is None:
             self.jitter = spread(self.again, self.subject.functions, 0)
-        bounds = [MULTIPLE * float(np.max(j)) for j in self.jitter]
+        bounds = [
+            MULTIPLE * float(np.max(j)) + 4 * UNIT * scale
+            for j, scale in zip(self.jitter, scales, strict=True)
+        ]
         return 0.0 if all(g <= b for g, b in zip(gaps, bounds, strict=True)) else relative
 
     def again(self) -> list[np.ndarray]:

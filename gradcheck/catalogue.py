@@ -304,11 +304,16 @@ OPS = (
     Op("attention", config={"causal": (False, True), "scale": (None, 2.0)}),
     Op(
         "blockwise_attention",
-        config={"causal": (False, True, False), "scale": (None, 2.0, None), "block": (2, 3, 128)},
+        config={"causal": (True, False), "scale": (None, 2.0), "block": (2, 3, 128, 1)},
+        sizes=({"batch": (), "T": 5, "D": 2, "S": 7, "M": 3},),
     ),
     Op("project_heads", config={"heads": (2, 3)}),
     Op("merge_heads"),
-    Op("grouped_attention", config={"groups": (2, 1, 3), "causal": (False, True, True)}),
+    Op(
+        "grouped_attention",
+        config={"groups": (2, 1, 3), "causal": (False, True, True)},
+        sizes=({"batch": (), "N": 2, "T": 3, "D": 2, "S": 5, "M": 7},),
+    ),
     Op(
         "multi_head_attention",
         config={"heads": (2, 4), "kv_heads": (2, 2), "causal": (False, True)},

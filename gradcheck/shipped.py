@@ -56,7 +56,11 @@ class Draws:
 
 
 def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
-    """The default cases of an entry: every configuration value, a free shape without JAX, sizes."""
+    """The default cases of an entry.
+
+    Every value of its configuration; what is optional absent in the first and the last of them; a
+    free shape; the sizes that are listed. What JAX would have to compile once more goes without.
+    """
     if isinstance(entry, Layer):
         for layer in variants(entry):
             yield layer_subject(layer, seed, twin)
@@ -70,6 +74,8 @@ def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
     if optional:
         yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, absent=True)
     yield op_subject(entry, configs[-1], [seed, next(seeds)], twin=False, free=True)
+    if optional and len(configs) > 1:
+        yield op_subject(entry, configs[-1], [seed, next(seeds)], twin=False, absent=True)
     for sizes in entry.sizes:
         yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, sizes=sizes)
 
