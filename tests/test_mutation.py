@@ -65,6 +65,24 @@ def test_helpers(name, before, after):
     assert of.function.__code__ is live
 
 
+def test_a_layer_is_judged_by_the_gradients_that_are_furthest_off():
+    case = Judge(target("MLP.backward"), 0).cases[0][1]
+    wrong = list(case.right)
+    wrong[2], wrong[4] = 1.5 * wrong[2], 1.1 * wrong[4]
+    assert case.worst(tuple(wrong)) == [2, 4] and case.worst(tuple(wrong), 1) == [2]
+    focused = mutants._focused(case.subject, [2, 4])
+    assert [focused.names[i] for i in focused.floats] == [case.subject.names[i] for i in (2, 4)]
+    assert mutants.check_subject(focused, 0, twin=False).verdict == "pass"
+    twice = lambda dy, cache: tuple(2 * g for g in focused.backward(dy, cache))  # noqa: E731
+    broken = mutants.replace(focused, backward=twice)
+    assert mutants.check_subject(broken, 0, twin=False).verdict == "fail"
+
+
+def test_large_layers_are_sampled():
+    assert len(mutation.sample(target("Seq2Seq.backward"), 0)) == mutation.MOST
+    assert len(mutation.sample(target("lstm_cell_backward"), 0)) > 4 * mutation.MOST
+
+
 def test_what_forward_and_backward_share_is_wrong_in_the_backward_only():
     """Groups that read each other's channels would be right, did they so in the forward too."""
     (of,) = [t for t in mutants.targets() if t.name == "_blocks" and "convolution" in t.module]
@@ -152,5 +170,5 @@ def test_rounding_is_no_difference():
     case = Judge(target("tanh_backward"), 0).cases[0][1]
     near = mutants.replace(case.subject, backward=lambda dy, cache: dy * (1 - cache[0] ** 2))
     far = mutants.replace(case.subject, backward=lambda dy, cache: dy * (1 + 1e-9 - cache[0] ** 2))
-    assert case.gap(near) == 0.0 and not case.same(near)
+    assert case.gap(near) == 0.0 and not case.same(near.gradients(case.dy, near.run()))
     assert np.isclose(case.gap(far), 1e-9, rtol=1)
