@@ -18,6 +18,7 @@ BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(
     "checkers": ("benchmarks.checkers", "gradient checkers on right and wrong gradients"),
     "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),
     "conv-check": ("benchmarks.conv_check", "the cost of checking conv2d, against PyTorch"),
+    "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
 }
 
 
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.name is None:
         for name, (_, what) in BENCHMARKS.items():
             print(f"{name:12}{what}")
+            print(f"{name:10}{what}")
         return 0
     if options.name not in BENCHMARKS:
         return usage(f"no benchmark {options.name!r}; there is {', '.join(BENCHMARKS)}")

@@ -119,12 +119,16 @@ def _something_is_left(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
 
 
 def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    """At least twice along each axis: a window that stays where it is shows no stride."""
+    window = _each(config["size"], 2)
+    strides = window if config["stride"] is None else _each(config["stride"], 2)
     if config["padding"] == "same":
-        return True
-    window, sides = _each(config["size"], 2), _sides(config["padding"], 2)
+        return all(sizes[axis] > s for axis, s in zip("HW", strides, strict=True))
     return all(
-        sizes[axis] + sum(pair) >= K and max(pair) < K
-        for axis, K, pair in zip("HW", window, sides, strict=True)
+        sizes[axis] + sum(pair) >= K + s and max(pair) < K
+        for axis, K, s, pair in zip(
+            "HW", window, strides, _sides(config["padding"], 2), strict=True
+        )
     )
 
 
@@ -144,6 +148,10 @@ def _sentences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     source, target = rng.integers(1, 13, (7, 2)), rng.integers(0, 11, (5, 2))
     source[4:, 0] = 0
     return source, target
+
+
+# one feature, one unit: an axis of length 1 hides what other lengths show, and shows what they hide
+_SINGLE = ({"T": 2, "N": 3, "D": 1, "H": 1},)
 
 
 def _most_labels(sizes: dict[str, Any]) -> int:
@@ -189,20 +197,22 @@ OPS = (
         where=_classes_remain,
         samplers={"labels": _first_is_0, "weights": _positive},
     ),
-    Op("soft_cross_entropy"),
+    Op("soft_cross_entropy", sizes=({"batch": (3,), "K": 1},)),
     Op("binary_cross_entropy"),
-    Op("kl_divergence", samplers={"q": _probabilities}),
+    Op("kl_divergence", samplers={"q": _probabilities}, sizes=({"batch": (3,), "K": 1},)),
     Op("hinge", config={"margin": (1.0, 0.3)}, samplers={"labels": _labels}),
     Op("mse"),
     Op("l1"),
     Op("huber", config={"delta": (1.0, 0.3)}),
-    Op("cosine", config={"eps": (1e-8, 2.0)}),
+    Op("cosine", config={"eps": (2.0, 1e-8)}, sizes=({"batch": (3,), "D": 1},)),
     Op("triplet", config={"margin": (1.0, 0.3)}),
     Op(
         "ctc",
         config={"blank": (0, 1)},
         where=lambda sizes, config: sizes["K"] >= 3,
         samplers=_CTC,
+        # labels that repeat, at once or later, and differ; a single frame
+        sizes=({"T": 9, "N": 7, "K": 4, "L": 4}, {"T": 1, "N": 2, "K": 3, "L": 1}),
     ),
     Op(
         "conv2d",
@@ -270,12 +280,12 @@ OPS = (
     Op("upsample_bilinear2d", config={"factor": (2, (1, 3))}),
     Op("pixel_shuffle", config={"factor": (2, 3)}),
     Op("flatten"),
-    Op("rnn_cell"),
-    Op("rnn"),
-    Op("gru_cell", config={"linear_before_reset": (True, False)}),
-    Op("gru", config={"linear_before_reset": (True, False)}),
-    Op("lstm_cell"),
-    Op("lstm"),
+    Op("rnn_cell", sizes=_SINGLE),
+    Op("rnn", sizes=_SINGLE),
+    Op("gru_cell", config={"linear_before_reset": (True, False)}, sizes=_SINGLE),
+    Op("gru", config={"linear_before_reset": (True, False)}, sizes=_SINGLE),
+    Op("lstm_cell", sizes=_SINGLE),
+    Op("lstm", sizes=_SINGLE),
     Op(
         "standardize",
         config={"axes": ((-1,), (0,), (1, 0)), "eps": (1e-5, 1.0, 1e-3)},
@@ -294,11 +304,16 @@ OPS = (
     Op("attention", config={"causal": (False, True), "scale": (None, 2.0)}),
     Op(
         "blockwise_attention",
-        config={"causal": (False, True, False), "scale": (None, 2.0, None), "block": (2, 3, 128)},
+        config={"causal": (True, False), "scale": (None, 2.0), "block": (2, 3, 128, 1)},
+        sizes=({"batch": (), "T": 5, "D": 2, "S": 7, "M": 3},),
     ),
     Op("project_heads", config={"heads": (2, 3)}),
     Op("merge_heads"),
-    Op("grouped_attention", config={"groups": (2, 1, 3), "causal": (False, True, True)}),
+    Op(
+        "grouped_attention",
+        config={"groups": (2, 1, 3), "causal": (False, True, True)},
+        sizes=({"batch": (), "N": 2, "T": 3, "D": 2, "S": 5, "M": 7},),
+    ),
     Op(
         "multi_head_attention",
         config={"heads": (2, 4), "kv_heads": (2, 2), "causal": (False, True)},
