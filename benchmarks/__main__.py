@@ -34,7 +34,6 @@ def main(argv: list[str] | None = None) -> int:
     if options.name is None:
         for name, (_, what) in BENCHMARKS.items():
             print(f"{name:12}{what}")
-            print(f"{name:10}{what}")
         return 0
     if options.name not in BENCHMARKS:
         return usage(f"no benchmark {options.name!r}; there is {', '.join(BENCHMARKS)}")
