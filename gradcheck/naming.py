@@ -1,8 +1,64 @@
-"""What a wrong gradient looks like beside the right one."""
+"""The name of a bug, from its numbers: spoken only where one explanation is left.
+
+An explanation counts if it holds at two independent samples, with another dy, other inputs, and
+other shapes where there are any. If those that hold share one kind, that is the name; if not, they
+are alternatives, the simplest first; and if there are none, the error itself is described.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck import rules, signatures
+from gradcheck.samples import Sample
+from gradcheck.signatures import Explanation
+
 Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a bug is called: `kind` is "unnamed" where `alternatives` are several or none."""
+
+    kind: str
+    message: str
+    alternatives: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+def name(samples: list[Sample]) -> dict[str, Name]:
+    """The names of all wrong gradients, by argument.
+
+    Args:
+        samples: at least two, at which the same arguments are wrong.
+    """
+    first = samples[0]
+    found: dict[str, list[Explanation]] = {}
+    for argument in first.wrong:
+        for look in signatures.DIRECT:
+            found[argument] = common([look(s, argument) if argument in s.wrong else [] for s in samples])
+            if found[argument]:
+                break
+    kinds = {frozenset(e.kind for e in es) for es in found.values()}
+    if len(kinds) != 1 or not all(found.values()):
+        shared = common([rules.explain(s) for s in samples])
+        if shared:
+            found = {argument: shared for argument in first.wrong}
+    return {a: _spoken(first, a, es) for a, es in found.items()}
+
+
+def common(each: list[list[Explanation]]) -> list[Explanation]:
+    """Those of the first sample that hold in all."""
+    keys = [{(e.kind, e.key) for e in es} for es in each]
+    return [e for e in each[0] if all((e.kind, e.key) in k for k in keys)]
+
+
+def _spoken(sample: Sample, argument: str, explanations: list[Explanation]) -> Name:
+    kinds = list(dict.fromkeys(e.kind for e in explanations))
+    evidence = tuple(e.words for e in explanations)
+    if len(kinds) == 1:
+        return Name(kinds[0], explanations[0].words, (), evidence)
+    return Name("unnamed", "", tuple(kinds), evidence)
 
 
 def describe(name: str, g: Array, G: Array, tolerance: float) -> tuple[str, str]:
