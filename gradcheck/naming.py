@@ -9,11 +9,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck import rules, signatures
+from gradcheck import hypotheses, signatures
 from gradcheck.samples import Sample
 from gradcheck.signatures import Explanation
 
 Array = np.ndarray
+
+
+# where both hold, the first says more
+BETTER = (
+    ("mean-vs-sum", "constant-factor"),
+    ("scale-by-keep-probability", "constant-factor"),
+    ("scale-by-keep-probability", "mean-vs-sum"),
+    ("forward-backward-variant-mismatch", "constant-factor"),
+    ("missing-recurrent-term", "overwrites-instead-of-accumulates"),
+    ("missing-recurrent-term", "missing-term"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,12 @@ def name(samples: list[Sample]) -> dict[str, Name]:
             if found[argument]:
                 break
     kinds = {frozenset(e.kind for e in es) for es in found.values()}
-    if len(kinds) != 1 or not all(found.values()):
-        shared = common([rules.explain(s) for s in samples])
+    # any number is a multiple of another, so that a single entry says little
+    weak = all(first.truths[a].size == 1 for a in first.wrong) and kinds == {frozenset({"constant-factor"})}
+    if len(kinds) != 1 or not all(found.values()) or weak:
+        shared = common([hypotheses.explain(s) for s in samples])
         if shared:
-            found = {argument: shared for argument in first.wrong}
+            found = {a: shared + weak * found[a] for a in first.wrong}
     return {a: _spoken(first, a, es) for a, es in found.items()}
 
 
@@ -55,6 +68,10 @@ def common(each: list[list[Explanation]]) -> list[Explanation]:
 
 def _spoken(sample: Sample, argument: str, explanations: list[Explanation]) -> Name:
     kinds = list(dict.fromkeys(e.kind for e in explanations))
+    for better, worse in BETTER:
+        if better in kinds and worse in kinds:
+            kinds.remove(worse)
+    explanations = [e for e in explanations if e.kind in kinds]
     evidence = tuple(e.words for e in explanations)
     if len(kinds) == 1:
         return Name(kinds[0], explanations[0].words, (), evidence)

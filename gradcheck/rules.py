@@ -3,12 +3,12 @@
 The right gradient is the derivative of <dy, y>. A backward in which the rule of one operation is
 wrong returns the derivative of another forward, in which that operation moves as the wrong rule
 has it: a lost path does not move at all, a wrong sign moves the other way, a lost tanh' moves with
-slope 1. So each hypothesis is a forward whose operation is replaced by v0 + (its wrong tangent),
-and it holds if the derivative along random directions is that which g gives. Nothing is known of
-how the backward is written.
+slope 1. So each hypothesis is a forward in which one operation is replaced by its value here plus
+a wrong tangent; it holds if the derivative along random directions is the one that g gives. How
+the backward is written does not matter.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,42 +16,59 @@ from typing import Any
 import numpy as np
 
 from gradcheck.instrument import Hook, Site, watching
-from gradcheck.samples import TOLERANCE, Operation, Sample, is_number, operands
-from gradcheck.signatures import Explanation, factors
+from gradcheck.samples import TOLERANCE, Operation, Sample, Tape, is_number, operands
 
 Array = np.ndarray
-Rule = Callable[[int, Callable | None, tuple, dict, Any], Any]
+H = 2.0**-17
+MOST = 200  # entries of a result whose adjoint is measured
+
+
+@dataclass(frozen=True)
+class Source:
+    """A value of the forward: the result of the operation at a site, or its operand j."""
+
+    site: Site
+    j: int | None = None
+
+    def of(self, operation: Operation) -> Any:
+        return operation.result if self.j is None else operation.given[self.j]
+
+
+# (occurrence, operation as it runs now, the source's value now) -> what the operation gives instead
+Rule = Callable[[int, Operation, Any], Any]
 
 
 @dataclass
 class Bent(Hook):
-    """Replaces the results of one operation by what `rule(k, f, operands, options, result)` says.
+    """Replaces the results of one operation by what a rule says."""
 
-    k counts its occurrences. `now` holds the latest result of every operation.
-    """
-
-    site: Site | None = None
-    rule: Rule | None = None
+    site: Site
+    rule: Rule
+    source: Source | None = None
     k: int = 0
     last: Any = None
-    now: dict[int, Any] = field(default_factory=dict)
+    value: Any = None
 
     def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         result = f(*args, **kwargs)
-        return self.seen(site, f, args, kwargs, result)
+        return self.seen(site, f, args, kwargs, result) if is_number(result) else result
 
     def assign(self, site: Site, value: Any) -> Any:
-        return value if value is self.last else self.seen(site, None, (value,), {}, value)
+        if value is self.last or not is_number(value):
+            return value
+        return self.seen(site, None, (value,), {}, value)
 
     def seen(self, site: Site, f: Callable | None, args: tuple, kwargs: dict, result: Any) -> Any:
-        if not is_number(result):
-            return result
-        if site is self.site and self.rule is not None:
-            bent = self.rule(self.k, f, operands(f, args), kwargs, result)
+        if self.source is not None and site is self.source.site:
+            self.value = np.array(
+                result if self.source.j is None else operands(f, args)[self.source.j]
+            )
+        if site is self.site:
+            now = Operation(site, f, operands(f, args), kwargs, result)
+            bent = np.asarray(self.rule(self.k, now, self.value))
             self.k += 1
             result = bent if isinstance(result, np.ndarray) else np.float64(bent)
         self.last = result
-        self.now[id(site)] = result
         return result
 
 
@@ -64,12 +81,15 @@ class Probe:
     @cached_property
     def directions(self) -> list[dict[int, Array]]:
         rng = np.random.default_rng(0)
-        names = self.sample.subject.names
-        places = [names.index(n) for n in self.sample.wrong]
-        return [
-            {i: rng.standard_normal(self.sample.subject.arrays[i].shape) for i in places}
-            for _ in range(2)
-        ]
+        names, wrong = self.sample.subject.names, self.sample.wrong
+        arrays = {names.index(n): self.sample.array(n) for n in wrong}
+        return [{i: rng.standard_normal(a.shape) for i, a in arrays.items()} for _ in range(2)]
+
+    def moved(self, k: int, t: float) -> tuple:
+        arrays = [*self.sample.subject.arrays]
+        for i, d in self.directions[k].items():
+            arrays[i] = arrays[i] + t * d
+        return tuple(arrays)
 
     def along(self, gradients: dict[str, Any]) -> Array:
         """<gradients, d> for each direction d."""
@@ -88,161 +108,156 @@ class Probe:
 
     @cached_property
     def scale(self) -> float:
-        """What errors are relative to: the derivatives, less what cancels by chance."""
-        pairs = (self.sample.gradients[n] for n in self.sample.wrong)
-        norms = [float(np.sum(np.square(a))) for n in self.sample.wrong for a in (self.sample.truths[n],)]
-        return float(np.sqrt(max(sum(norms), sum(float(np.sum(np.square(a))) for a in pairs if a is not None)))) or 1.0
+        """What errors are relative to: the norm of the gradients."""
+        pair = self.sample.gradients, self.sample.truths
+        norms = [sum(float(np.sum(np.square(g[n]))) for n in self.sample.wrong) for g in pair]
+        return float(np.sqrt(max(norms))) or 1.0
 
-    def derivative(self, k: int, site: Site, rule: Rule) -> float:
+    def derivative(self, k: int, site: Site, rule: Rule, source: Source | None = None) -> float:
         """d<dy, y> along direction k where the rule is bent."""
-        subject, h = self.sample.subject, 2.0**-17
+        subject = self.sample.subject
         ends: list[tuple] = []
-        for t in (h, -h):
-            arrays = [*subject.arrays]
-            for i, d in self.directions[k].items():
-                arrays[i] = arrays[i] + t * d
+        for t in (H, -H):
             try:
-                with watching(subject.functions, Bent(site, rule)):
-                    ends.append(subject.run(tuple(arrays)).y)
-            except Exception:  # whatever the code raises, it takes no such operand
+                with watching(subject.functions, Bent(site, rule, source)):
+                    ends.append(subject.run(self.moved(k, t)).y)
+            except Exception:  # whatever the code raises, it takes no such value
                 return np.nan
-        return float(sum(np.sum(v * (a - b)) for v, a, b in zip(self.sample.dy, *ends, strict=True))) / (2 * h)
+        return self.inner(*ends) / (2 * H)
 
-    def holds(self, site: Site, rule: Rule) -> bool:
+    def inner(self, a: tuple, b: tuple) -> float:
+        """<dy, a - b>"""
+        return float(sum(np.sum(v * (p - q)) for v, p, q in zip(self.sample.dy, a, b, strict=True)))
+
+    def tape(self, arrays: tuple) -> dict[int, list[Operation]]:
+        """The operations at some point, by the identity of their site and by occurrence."""
+        hook = Tape()
+        with watching(self.sample.subject.functions, hook):
+            self.sample.subject.run(arrays)
+        return grouped(hook.operations)
+
+    @cached_property
+    def ends(self) -> list[tuple[dict[int, list[Operation]], dict[int, list[Operation]]]]:
+        """The operations at both ends of a short step along each direction."""
+        return [(self.tape(self.moved(k, H)), self.tape(self.moved(k, -H))) for k in range(2)]
+
+    @cached_property
+    def moving(self) -> dict[int, list[Operation]]:
+        """The operations whose results move with the wrong arguments, here."""
+        up, down = self.ends[0]
+        return {
+            s: ops
+            for s, ops in grouped(self.sample.tape).items()
+            if len(up.get(s, ())) == len(down.get(s, ())) == len(ops)
+            and all(np.shape(o.result) == np.shape(p.result) for o, p in zip(ops, up[s], strict=True))
+            and any(
+                not np.array_equal(p.result, q.result)
+                for p, q in zip(up[s], down[s], strict=True)
+            )
+        }
+
+    def tangent(self, k: int, source: Source) -> Array:
+        """How a value that occurs once moves along direction k."""
+        up, down = (end[id(source.site)][0] for end in self.ends[k])
+        return (np.asarray(source.of(up)) - np.asarray(source.of(down))) / (2 * H)
+
+    def holds(self, ops: list[Operation], rule: Rule, source: Source | None = None) -> bool:
         """Whether g is the gradient of the forward with this rule."""
-        for k in range(2):
-            if not abs(self.derivative(k, site, rule) - self.hand[k]) <= TOLERANCE * self.scale:
+        site = ops[0].site
+        if len(ops) > 1:
+            return all(
+                abs(self.derivative(k, site, rule, source) - self.hand[k])
+                <= self.tolerance
+                for k in range(2)
+            )
+        if ops[0].result.size > MOST:
+            return False
+        held, adjoint = self.still(ops)
+        for k, ends in enumerate(self.ends):
+            up, down = (
+                rule(0, end[id(site)][0], source and source.of(end[id(source.site)][0]))
+                for end in ends
+            )
+            try:
+                change = (np.asarray(up) - np.asarray(down)) / (2 * H)
+                found = held[k] + float(np.sum(adjoint * change))
+            except ValueError:
+                return False
+            if not abs(found - self.hand[k]) <= self.tolerance:
                 return False
         return True
 
+    def having(
+        self, ops: list[Operation], source: Source, z: list[Array], slopes: list[tuple]
+    ) -> list[tuple]:
+        """Those (..., slope at every occurrence) that explain g, less the slope.
+
+        The operation gives v0 + slope (z - z0).
+        """
+        if len(ops) == 1:
+            if ops[0].result.size > MOST:
+                return []
+            held, adjoint = self.still(ops)
+            all_slopes = np.array([s[-1][0] for s in slopes])
+            fits = np.ones(len(slopes), bool)
+            for k in range(2):
+                weight = adjoint * self.tangent(k, source)
+                found = held[k] + (all_slopes * weight).reshape(len(slopes), -1).sum(1)
+                fits &= np.abs(found - self.hand[k]) <= self.tolerance
+            return [s[:-1] for s, fit in zip(slopes, fits, strict=True) if fit]
+
+        def rule(values: list[Array]) -> Rule:
+            return lambda k, now, value: ops[k].result + values[k] * (value - z[k])
+
+        return [s[:-1] for s in slopes if self.holds(ops, rule(s[-1]), source)]
+
     @cached_property
-    def moving(self) -> list[list[Operation]]:
-        """The operations whose results move with the wrong arguments, at their occurrences."""
-        found: dict[int, list[Operation]] = {}
-        for o in self.sample.tape:  # two calls in one expression may stand at one column
-            found.setdefault(id(o.site), []).append(o)
-        hook = _Tally()
-        subject = self.sample.subject
-        arrays = [*subject.arrays]
-        for i, d in self.directions[0].items():
-            arrays[i] = arrays[i] + 2.0**-10 * d
-        with watching(subject.functions, hook):
-            subject.run(tuple(arrays))
-        return [
-            ops
-            for s, ops in found.items()
-            if len(hook.results.get(s, ())) == len(ops)
-            and any(
-                np.shape(a) == np.shape(o.result) and not np.array_equal(a, o.result)
-                for a, o in zip(hook.results[s], ops, strict=True)
-            )
-        ]
+    def memory(self) -> dict[Any, Any]:
+        """What was computed before."""
+        return {}
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Far below the error of g, and above that of differences."""
+        off = float(np.min(np.abs(self.hand - self.true)))
+        return min(TOLERANCE * self.scale, max(1e-3 * off, 1e-8 * self.scale))
+
+    @cached_property
+    def _still(self) -> dict[int, tuple[Array, Array]]:
+        return {}
+
+    def still(self, ops: list[Operation]) -> tuple[Array, Array]:
+        """Derivatives where a result that occurs once is held; and the adjoint of that result."""
+        site, v = ops[0].site, ops[0].result
+        if id(site) not in self._still:
+            held = np.array([self.derivative(k, site, lambda *_: v) for k in range(2)])
+            subject, adjoint = self.sample.subject, np.zeros(v.shape)
+            h = H * max(1.0, float(np.max(np.abs(v), initial=0.0)))
+            for at in np.ndindex(v.shape):
+                unit = np.zeros(v.shape)
+                unit[at] = h
+                ends = []
+                for w in (v + unit, v - unit):
+                    with watching(subject.functions, Bent(site, lambda *_, w=w: w)):
+                        ends.append(subject.run().y)
+                adjoint[at] = self.inner(*ends) / (2 * h)
+            self._still[id(site)] = held, adjoint
+        return self._still[id(site)]
 
 
-class _Tally(Bent):
-    """Keeps all results of every operation."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.results: dict[int, list[Any]] = {}
-
-    def seen(self, site: Site, f: Callable | None, args: tuple, kwargs: dict, result: Any) -> Any:
-        if is_number(result):
-            self.last = result
-            self.results.setdefault(id(site), []).append(np.array(result))
-        return result
+def grouped(operations: list[Operation]) -> dict[int, list[Operation]]:
+    """By site; two calls in one expression may stand at one column, so that sites may be equal."""
+    found: dict[int, list[Operation]] = {}
+    for o in operations:
+        found.setdefault(id(o.site), []).append(o)
+    return found
 
 
-def explain(sample: Sample) -> list[Explanation]:
-    """All hypotheses on one rule that explain the wrong gradients of this sample together."""
-    if any(g is None or g.shape != sample.truths[n].shape for n, g in sample.gradients.items()):
-        return []
-    probe = Probe(sample)
-    with np.errstate(all="ignore"):
-        return [e for look in (paths, transposes) for e in look(probe)]
-
-
-def paths(probe: Probe) -> Iterator[Explanation]:
-    """g counts what goes through one operation, or through one of its operands, c times.
-
-    The derivative is affine in c, and known for c = 0, where the path is held still, and for 1.
-    """
-    for ops in probe.moving:
-        site = ops[0].site
-        widths = {len(o.given) for o in ops}
-        several = [j for j in range(min(widths)) if all(is_number(o.given[j]) for o in ops)]
-        for j in (None, *(several if len(several) > 1 else ())):
-            for only in ("", "first", "last") if len(ops) > 1 else ("",):
-                rule = _held(ops, j, only)
-                cut = np.array([probe.derivative(k, site, rule) for k in range(2)])
-                share = probe.true - cut
-                if not np.min(np.abs(share)) > 1e-4 * probe.scale:
-                    continue
-                counts = (probe.hand - cut) / share
-                if not abs(counts[1] - counts[0]) * np.min(np.abs(share)) <= 2 * TOLERANCE * probe.scale:
-                    continue
-                if abs(counts[0] - 1) < 1e-4:
-                    continue
-                yield from _named(probe, site, ops, j, only, float(counts[0]))
-
-
-def _held(ops: list[Operation], j: int | None, only: str) -> Rule:
-    """The rule that holds a result, or operand j, where it was; all but one occurrence of it."""
-    free = {"": -1, "first": 0, "last": len(ops) - 1}[only]
-
-    def rule(k: int, f: Callable | None, given: tuple, options: dict, result: Any) -> Any:
-        if k == free:
-            return result
-        if j is None or f is None:
-            return ops[k].result
-        held = (*given[:j], ops[k].given[j], *given[j + 1 :])
-        return again(f, held, options)
-
-    return rule
-
-
-def again(f: Callable, given: tuple, options: dict) -> Any:
-    """f once more, of other operands."""
+def again(operation: Operation, given: tuple) -> Any:
+    """The same operation of other operands."""
+    f = operation.f
+    if f is None:
+        return given[0]
     if isinstance(getattr(f, "__self__", None), np.ndarray):
-        return getattr(given[0], f.__name__)(*given[1:], **options)
-    return f(*given, **options)
-
-
-def _named(
-    probe: Probe, site: Site, ops: list[Operation], j: int | None, only: str, c: float
-) -> Iterator[Explanation]:
-    place = (id(site), j)
-    what = f"what goes through {'operand ' + str(j + 1) + ' of ' if j is not None else ''}line {site.line}"
-    if only:
-        if abs(c) < 1e-5:
-            words = f"the gradients hold the {only} of the {len(ops)} passes of line {site.line} alone"
-            yield Explanation("overwrites-instead-of-accumulates", (*place, only), words)
-        return
-    if abs(c) < 1e-5:
-        kind = "missing-recurrent-term" if _recurs(probe, site, ops) else "missing-term"
-        yield Explanation(kind, place, f"the gradients lack {what}")
-        return
-    for e in factors(c, probe.sample, np.shape(ops[0].result)):
-        yield Explanation(e.kind, (*place, e.key), f"{what} is counted {e.words} times")
-
-
-def _recurs(probe: Probe, site: Site, ops: list[Operation]) -> bool:
-    """Whether what an operation gives comes back to it at its next occurrence."""
-    if len(ops) < 2:
-        return False
-    seen = []
-
-    def rule(k: int, f: Callable | None, given: tuple, options: dict, result: Any) -> Any:
-        seen.append([np.array(g) for g in given if is_number(g)])
-        return result + 0.125 if k == 0 else result
-
-    with watching(probe.sample.subject.functions, Bent(site, rule)):
-        probe.sample.subject.run()
-    before = [g for g in ops[1].given if is_number(g)]
-    return len(seen) == len(ops) and any(
-        not np.array_equal(a, b) for a, b in zip(seen[1], before, strict=True)
-    )
-
-
-def transposes(probe: Probe) -> Iterator[Explanation]:
-    return iter(())
+        return getattr(given[0], f.__name__)(*given[1:], **operation.options)
+    return f(*given, **operation.options)

@@ -6,6 +6,7 @@ same there.
 """
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +36,19 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
     found = []
     for scale, names in _counts(sample):
         for power in (1, -1):
+            if abs(ratio * ((scale - 1) / scale) ** power - 1) <= TOLERANCE and scale > 2:
+                words = f"{ratio:.6g} for {names} = {scale}, as if the variance were divided otherwise"
+                found.append(
+                    Explanation("forward-backward-variant-mismatch", ("less one", names, power), words)
+                )
+        for power in (1, -1):
             if abs(ratio * scale ** (-power) - 1) <= TOLERANCE:
                 words = f"1/{scale}" if power < 0 else f"{scale}"
                 kind = "mean-vs-sum" if _is_count(names, sample, own) else "constant-factor"
                 found.append(Explanation(kind, (names, power), f"{words}, and {names} = {scale}"))
     for name, s in sample.scalars.items():
-        if 0 < s < 1 and _has_mask(sample):
+        root = any(abs(s * s * n - 1) <= TOLERANCE for n, _ in _counts(sample))
+        if 0 < s < 1 and not root and _has_mask(sample):
             for key, value in ((0, s), (1, 1 - s), (2, s / (1 - s))):
                 for power in (1, -1):
                     if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
@@ -159,9 +167,10 @@ def _blocks(size: int) -> list[tuple[tuple[int, ...], int]]:
 
 
 def _is_time(sample: Sample, name: str, axis: int) -> bool:
-    """Whether an axis runs along y too, as time does and the axes of a kernel do not."""
+    """Whether an axis runs along y too, or a loop along it, unlike along those of a kernel."""
     size = sample.truths[name].shape[axis]
-    return any(size in np.shape(v) for v in sample.ran.y)
+    passes = Counter(id(o.site) for o in sample.tape).values()
+    return any(size in np.shape(v) for v in sample.ran.y) or size in passes
 
 
 def moved(sample: Sample, name: str) -> list[Explanation]:
@@ -264,15 +273,29 @@ def cotangents(sample: Sample, name: str) -> list[Explanation]:
             if np.any(g) and same(g, sample.truth(name, tuple(rest))):
                 words = f"d{name} is the right gradient for dy[{k}] = 0: a term is missing"
                 found.append(Explanation("missing-term", ("output", k), words))
-        for axis in range(np.ndim(v)):
-            rest[k] = np.flip(v, axis)
-            G = sample.truth(name, tuple(rest))
-            for turned in (None, *range(G.ndim)):
-                if v.shape[axis] > 2 and same(g, G if turned is None else np.flip(G, turned)):
-                    words = f"d{name} is the right gradient for dy reversed along axis {axis}"
-                    words += f", itself reversed along axis {turned}" if turned is not None else ""
-                    found.append(Explanation("time-shift", ("dy", axis, turned), words))
+        for count in (1, 2):
+            for axes in itertools.combinations(range(np.ndim(v)), count):
+                if min(v.shape[a] for a in axes) < 3:
+                    continue
+                rest[k] = np.flip(v, axes)
+                G = sample.truth(name, tuple(rest))
+                for turned in (None, *itertools.combinations(range(G.ndim), count)):
+                    if same(g, G if turned is None else np.flip(G, turned)):
+                        words = f"d{name} is the right gradient for dy reversed along {axes}"
+                        words += f", itself reversed along {turned}" if turned is not None else ""
+                        kernel = count == 2 or (turned is not None and _has_partner(sample, name))
+                        kind = "flipped-kernel" if kernel else "time-shift"
+                        found.append(Explanation(kind, ("dy", axes, turned), words))
     return found
+
+
+def _has_partner(sample: Sample, name: str) -> bool:
+    """Whether another argument has as many axes, as signal and kernel have."""
+    return any(
+        n != name and a.ndim == sample.array(name).ndim and a.size > 1
+        for n, a in zip(sample.subject.names, sample.subject.arrays, strict=True)
+        if isinstance(a, np.ndarray)
+    )
 
 
 def contributions(sample: Sample, name: str) -> list[Explanation]:
@@ -303,9 +326,26 @@ def contributions(sample: Sample, name: str) -> list[Explanation]:
                         f"d{name} holds the {word} of up to {there.sum(0).max()} shares of each "
                         "entry, where their sum is wanted"
                     )
-                    kind = "overwrites-instead-of-accumulates"
-                    found.append(Explanation(kind, (word,), words))
+                    found.append(Explanation(_of_shares(sample, there, G.shape), (word,), words))
     return found[:1]
+
+
+def _of_shares(sample: Sample, there: Array, shape: tuple[int, ...]) -> str:
+    """What it is called to hold one share of several.
+
+    Where the shares of an entry are those of its own place and of all later ones, the later ones
+    are what recurs. Entries with different numbers of shares, or a loop, suggest an overwriting.
+    """
+    for axis, n in enumerate(shape):
+        if n == len(there) > 2:
+            each = np.moveaxis(there.reshape(n, *shape), axis + 1, 1).reshape(n, n, -1)
+            if all(np.array_equal(m, np.tri(n, dtype=bool)) for m in np.moveaxis(each, 2, 0)):
+                return "missing-recurrent-term"
+    counts = there.sum(0)
+    loops = len({id(o.site) for o in sample.tape}) < len(sample.tape)
+    if np.ptp(counts[counts > 0]) > 0 or loops:
+        return "overwrites-instead-of-accumulates"
+    return "missing-term"
 
 
 DIRECT = (
