@@ -2,11 +2,11 @@
 
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import erf, pi, sqrt
 from typing import Any
 
 import numpy as np
-from math import erf, pi, sqrt
 
 from gradcheck.instrument import watching
 from gradcheck.rules import Bent, Probe, Rule, Source, again
@@ -18,34 +18,62 @@ BILINEAR = (operator.mul, operator.matmul, np.dot, np.outer, np.multiply, np.mat
 BILINEAR += (np.convolve, np.correlate)
 
 
-def explain(sample: Sample) -> list[Explanation]:
-    """All hypotheses on one rule that explain the wrong gradients of this sample together."""
-    gradients = [sample.gradients[n] for n in sample.wrong]
-    if any(g is None or g.shape != sample.truths[n].shape for n, g in zip(sample.wrong, gradients, strict=True)):
-        return []
-    probe = Probe(sample)
-    if not np.any(probe.hand) or np.max(np.abs(probe.hand - probe.true)) < 1e-4 * probe.scale:
-        return []
+def explain(samples: list[Sample]) -> list[Explanation]:
+    """The hypotheses on one rule that explain all wrong gradients of all samples together.
+
+    The simplest kind of hypothesis that does ends the search.
+    """
+    probes = [Probe(s) for s in samples]
+    for s in samples:
+        if any(g is None or g.shape != s.truths[n].shape for n, g in s.gradients.items()):
+            return []
+    for p in probes:
+        if not np.any(p.hand) or np.max(np.abs(p.hand - p.true)) < 1e-4 * p.scale:
+            return []
     with np.errstate(all="ignore"):
-        return [e for look in (paths, slopes, partners, blocks) for e in look(probe)]
+        for look in (results, plain_slopes, operand_paths, blocks, turned, other_slopes, partners):
+            found: list[Explanation] = []
+            for n, p in enumerate(probes):
+                here = [*look(p)] if not n or found else []
+                keys = {(e.kind, e.key) for e in here}
+                found = [e for e in found if (e.kind, e.key) in keys] if n else here
+            if found:
+                return found
+    return []
 
 
 def line(ops: list[Operation]) -> str:
     return f"line {ops[0].site.line}"
 
 
-def paths(probe: Probe) -> Iterator[Explanation]:
-    """g counts what goes through one operation, or through one of its operands, c times.
+def results(probe: Probe) -> Iterator[Explanation]:
+    """g counts what goes through one operation c times.
 
     The derivative is affine in c, and known for c = 0, where the path is held still, and for 1.
     """
     for ops in probe.moving.values():
-        numbers = [j for j in range(min(len(o.given) for o in ops)) if all(is_number(o.given[j]) for o in ops)]
-        for j in (None, *(numbers if len(numbers) > 1 else ())):
-            for free in (-1, 0, len(ops) - 1) if len(ops) > 1 else (-1,):
-                c = _count(probe, ops, _held(ops, j, free))
-                if c is not None:
-                    yield from _counted(probe, ops, j, free, c)
+        yield from _path(probe, ops, None)
+
+
+def operand_paths(probe: Probe) -> Iterator[Explanation]:
+    """g counts what goes through one operand of an operation c times."""
+    for ops in probe.moving.values():
+        numbers = _numbers(ops)
+        for j in numbers if len(numbers) > 1 else ():
+            yield from _path(probe, ops, j)
+
+
+def _numbers(ops: list[Operation]) -> list[int]:
+    """The operands that are numbers at every occurrence."""
+    least = min(len(o.given) for o in ops)
+    return [j for j in range(least) if all(is_number(o.given[j]) for o in ops)]
+
+
+def _path(probe: Probe, ops: list[Operation], j: int | None) -> Iterator[Explanation]:
+    for free in (-1, 0, len(ops) - 1) if len(ops) > 1 else (-1,):
+        c = _count(probe, ops, _held(ops, j, free))
+        if c is not None:
+            yield from _counted(probe, ops, j, free, c)
 
 
 def _held(ops: list[Operation], j: int | None, free: int) -> Rule:
@@ -96,7 +124,8 @@ def _counted(
         kind = "missing-recurrent-term" if _recurs(probe, ops, j) else "missing-term"
         yield Explanation(kind, place, f"the gradients lack what goes through {of}{line(ops)}")
     else:
-        for e in factors(c, probe.sample, np.shape(ops[0].result)):
+        own = np.shape(ops[0].result if j is None else ops[0].given[j])
+        for e in factors(c, probe.sample, own):
             words = f"what goes through {of}{line(ops)} is counted {e.words} times"
             yield Explanation(e.kind, (*place, e.key), words)
 
@@ -121,15 +150,25 @@ def _recurs(probe: Probe, ops: list[Operation], j: int | None) -> bool:
     )
 
 
-def slopes(probe: Probe) -> Iterator[Explanation]:
-    """A function v of z, entry by entry or a softmax, has another slope than its own."""
+def plain_slopes(probe: Probe) -> Iterator[Explanation]:
+    """The slope of a function counts as 1; a softmax has its diagonal only."""
+    yield from _slopes(probe, _plain)
+
+
+def other_slopes(probe: Probe) -> Iterator[Explanation]:
+    """The slope of a function is taken at another point, or is that of another function."""
+    yield from _slopes(probe, _others_of)
+
+
+def _slopes(probe: Probe, candidates: Callable) -> Iterator[Explanation]:
+    """Of all pairs of a value z and a function v of it, entry by entry or a softmax."""
     for ops in probe.moving.values():
         v, seen = [o.result for o in ops], set()
         softmax = _softmax(v[0])
         for source in _sources(probe, ops):
-            z = [source.of(o) for o in _at(probe, source)]
-            mark = b"".join(np.asarray(a).tobytes() for a in z)
-            if np.shape(z[0]) != np.shape(v[0]) or mark in seen:
+            z = [np.asarray(source.of(o)) for o in _at(probe, source)]
+            mark = b"".join(a.tobytes() for a in z)
+            if z[0].shape != np.shape(v[0]) or mark in seen:
                 continue
             seen.add(mark)
             own = _slope(probe, ops, source) if len(ops) == 1 else None
@@ -137,7 +176,7 @@ def slopes(probe: Probe) -> Iterator[Explanation]:
                 continue
             if own is not None and np.ptp(own) < 1e-9 * np.max(np.abs(own)):
                 continue  # a scale, whose factor says it all
-            found = [c for c in _candidates(probe, v, z, own, softmax)]
+            found = [*candidates(probe, v, z, own, softmax if own is None else "")]
             for kind, key, words in probe.having(ops, source, z, found):
                 place = (id(ops[0].site), id(source.site), source.j, key)
                 yield Explanation(kind, place, f"{words} at {line(ops)}")
@@ -199,40 +238,65 @@ def _variants(x: Array) -> dict[str, Array]:
     c = sqrt(2 / pi)
     t = np.tanh(c * (x + 0.044715 * x**3))
     cdf = 0.5 * (1 + np.vectorize(erf)(x / sqrt(2)))
-    return {
+    return {  # functions that have two forms under one name
         "GELU by erf": cdf + x * np.exp(-(x**2) / 2) / sqrt(2 * pi),
         "GELU by tanh": 0.5 * (1 + t) + 0.5 * x * (1 - t**2) * c * (1 + 3 * 0.044715 * x**2),
         "ELU with alpha = 1": np.where(x > 0, 1, np.exp(x)),
     }
 
 
-def _candidates(
-    probe: Probe, v: list[Array], z: list[Array], own: Array | None, softmax: str
-) -> Iterator[tuple[str, str, str, list[Array]]]:
-    """(kind, key, words, slope at every occurrence)"""
+Candidates = Iterator[tuple[str, str, str, list[Array]]]
+
+
+def _plain(probe: Probe, v: list[Array], z: list[Array], own: Array | None, softmax: str) -> Candidates:
+    """(kind, key, words, slope at every occurrence) of what is plainly left out."""
     name = "activation-derivative-missing"
-    yield name, "1", "the slope counts as 1", [np.ones(np.shape(a)) for a in v]
-    if softmax and own is None:
+    if own is not None and np.allclose(v[0], own * z[0]) and not _gates(own):
+        name = "missing-term" if np.all(own) else "mask"  # a product, whose factor is left out
+    yield name, "1", "the slope counts as 1", [np.ones(a.shape) for a in v]
+    if own is not None and np.allclose(own, v[0] * (1 - v[0])):
+        yield name, "v", "the slope is its first factor only, the value", v
+        yield name, "1 - v", "the slope is its second factor only", [1 - a for a in v]
+    if softmax:
         diagonal = [a * (1 - a) if softmax == "softmax" else 1 - np.exp(a) for a in v]
         yield "softmax-diagonal-only", "diagonal", "the softmax has its diagonal only", diagonal
         if softmax == "softmax":
             yield "missing-term", "sum", "the sum in the softmax counts as constant", v
+    levels = np.unique(np.round(own, 6)) if own is not None else []
+    if own is not None and len(levels) == 2:
+        swapped = np.where(np.abs(own - levels[0]) < 1e-5, levels[1], levels[0])
+        yield "mask", "swapped", "the two slopes stand in each other's place", [swapped]
+
+
+def _gates(own: Array) -> bool:
+    """Whether slopes are all 0 or 1."""
+    return bool(np.all((np.abs(own) < 1e-9) | (np.abs(own - 1) < 1e-6)))
+
+
+def _others_of(
+    probe: Probe, v: list[Array], z: list[Array], own: Array | None, softmax: str
+) -> Candidates:
+    """The same, of slopes at other points, of other functions, with a factor more or less."""
+    if softmax:
         return
-    gate = own is not None and np.all((np.abs(own) < 1e-9) | (np.abs(own - 1) < 1e-6))
-    name = "mask" if gate else "activation-derivative-misplaced"
-    yield name, "v", "the slope is the value itself", v
-    yield name, "1-v", "the slope is 1 minus the value", [1 - a for a in v]
+    name = "mask" if own is not None and _gates(own) else "activation-derivative-misplaced"
+    if own is not None and np.allclose(own, 1 - v[0] ** 2):
+        yield name, "v", "the slope is the value itself", v
     for key, points in {"its argument": z, "its value": v}.items():
         slopes = [_forms(p) for p in points]
         for form in slopes[0]:
             words = f"the slope is {form.replace('{}', key)}"
             yield name, f"{key} {form}", words, [s[form] for s in slopes]
-    for key, form, found in _points(probe, len(v), np.shape(v[0])):
+    for key, form, found in _points(probe, len(v), v[0].shape):
         yield name, f"{key} {form}", f"the slope is {form.replace('{}', key)}", found
     variants = [_variants(a) for a in z]
     for key in variants[0]:
         slope = [s[key] for s in variants]
         yield "forward-backward-variant-mismatch", key, f"the slope is that of {key}", slope
+    for key, w in (("its argument", z), ("its value", v)) if own is not None else ():
+        if np.ptp(w[0]) > 0:
+            yield "missing-term", f"times {key}", f"the slope lacks a division by {key}", [own * w[0]]
+            yield "missing-term", f"over {key}", f"the slope lacks a factor, {key}", [own / w[0]]
 
 
 def _points(probe: Probe, count: int, shape: tuple) -> list[tuple[str, str, list[Array]]]:
@@ -264,15 +328,23 @@ def _grouped(probe: Probe) -> list[list[Operation]]:
     return list(found.values())
 
 
+def turned(probe: Probe) -> Iterator[Explanation]:
+    """In a product a b, the gradient of one factor is taken with the other one turned round."""
+    yield from _products(probe, _turned)
+
+
 def partners(probe: Probe) -> Iterator[Explanation]:
     """In a product a b, the gradient of one factor is taken with something else for the other."""
+    yield from _products(probe, _others)
+
+
+def _products(probe: Probe, candidates: Callable) -> Iterator[Explanation]:
     for ops in probe.moving.values():
-        f = ops[0].f
-        numbers = [j for j, g in enumerate(ops[0].given) if is_number(g)]
+        f, numbers = ops[0].f, _numbers(ops)
         if not any(f is b for b in BILINEAR) or len(numbers) != 2:
             continue
         for j, other in (numbers, numbers[::-1]):  # a moves, b is replaced
-            for kind, key, words, values in _others(probe, ops, other):
+            for kind, key, words, values in candidates(probe, ops, j, other):
 
                 def rule(k: int, now: Operation, _: Any, j=j, other=other, values=values) -> Any:
                     first, second = [*ops[k].given], [*ops[k].given]
@@ -288,38 +360,64 @@ def partners(probe: Probe) -> Iterator[Explanation]:
                     yield Explanation(kind, (id(ops[0].site), j, key), f"{words} at {line(ops)}")
 
 
-def _others(
-    probe: Probe, ops: list[Operation], j: int
-) -> Iterator[tuple[str, str, str, list[Array]]]:
-    """What may stand for operand j: itself transposed, flipped, from another pass; another value."""
+def _turned(probe: Probe, ops: list[Operation], i: int, j: int) -> Candidates:
+    """What may stand for operand j: itself transposed, or flipped."""
     own = [np.asarray(o.given[j]) for o in ops]
     shape = own[0].shape
+    word = f"operand {j + 1}"
     for axes in itertools.combinations(range(len(shape)), 2):
         if shape[axes[0]] == shape[axes[1]]:
-            yield "transposed", f"transposed {axes}", f"operand {j + 1} is transposed", [np.swapaxes(a, *axes) for a in own]
+            swapped = [np.swapaxes(a, *axes) for a in own]
+            yield "transposed", f"transposed {axes}", f"{word} is transposed", swapped
     for count in (1, 2):
         for axes in itertools.combinations(range(len(shape)), count):
             if all(shape[a] > 1 for a in axes):
-                yield "flipped-kernel", f"flipped {axes}", f"operand {j + 1} is flipped", [np.flip(a, axes) for a in own]
+                flipped = [np.flip(a, axes) for a in own]
+                yield "flipped-kernel", f"flipped {axes}", f"{word} is flipped", flipped
+
+
+def _others(probe: Probe, ops: list[Operation], i: int, j: int) -> Candidates:
+    """What may stand for operand j: another value of its shape, or its own of another pass."""
+    own = [np.asarray(o.given[j]) for o in ops]
+    shape, seen = own[0].shape, {b"".join(a.tobytes() for a in own)}
     for other in _grouped(probe):
-        at = f"line {other[0].site.line}:{other[0].site.column}"
-        for i, g in ((None, other[0].result), *enumerate(other[0].given)):
+        for n, g in ((None, other[0].result), *enumerate(other[0].given)):
             if not is_number(g) or np.shape(g) != shape or len(other) not in (1, len(ops)):
                 continue
-            values = [Source(other[0].site, i).of(o) for o in other]
+            values = [np.asarray(Source(other[0].site, n).of(o)) for o in other]
             values = values * len(ops) if len(other) == 1 else values
-            if all(np.array_equal(a, b) for a, b in zip(values, own, strict=True)):
+            mark = b"".join(a.tobytes() for a in values)
+            if mark in seen or any(a.shape != shape for a in values):
                 continue
-            late = len(ops) > 1 and any(
-                all(np.array_equal(a, b) for a, b in zip(*pair, strict=True))
-                for pair in ((values[1:], own[:-1]), (values[:-1], own[1:]))
-            )
-            kind = "time-shift" if late else "wrong-operand"
-            yield kind, f"{id(other[0].site)} {i}", f"operand {j + 1} is that of {at}", values
+            seen.add(mark)
+            at = f"the {'result' if n is None else f'operand {n + 1}'} of line {other[0].site.line}"
+            kind = _kind_of_other(probe, ops, i, own, values)
+            yield kind, f"{id(other[0].site)} {n}", f"operand {j + 1} is {at}", values
     given = zip(probe.sample.subject.names, probe.sample.subject.arrays, strict=True)
-    for n, a in given:
-        if is_number(a) and np.shape(a) == shape and not any(np.array_equal(a, b) for b in own):
-            yield "wrong-operand", n, f"operand {j + 1} is {n}", [a] * len(ops)
+    for name, a in given:
+        if is_number(a) and np.shape(a) == shape and a.tobytes() not in seen:
+            kind = _kind_of_other(probe, ops, i, own, [a] * len(ops))
+            yield kind, name, f"operand {j + 1} is {name}", [a] * len(ops)
+
+
+def _kind_of_other(
+    probe: Probe, ops: list[Operation], i: int, own: list[Array], values: list[Array]
+) -> str:
+    """What it is called to take `values` for `own`, in products with operand i."""
+
+    def alike(a: list[Array], b: list[Array]) -> bool:
+        return all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+
+    if len(ops) > 1 and (alike(values[1:], own[:-1]) or alike(values[:-1], own[1:])):
+        one = all(np.array_equal(o.given[i], ops[0].given[i]) for o in ops)
+        return "time-shift" if one else "misaligned"  # one weight for all passes is time
+    if len(ops) > 1 and all(any(np.array_equal(a, b) for b in own) for a in values):
+        return "misaligned"
+    for o in probe.sample.tape if len(ops) == 1 else ():
+        lost = any(is_number(g) and np.array_equal(g, values[0]) for g in o.given)
+        if lost and len(_numbers([o])) == 2 and np.array_equal(o.result, own[0]):
+            return "missing-term"  # the other operand of this one is left out
+    return "wrong-operand"
 
 
 def blocks(probe: Probe) -> Iterator[Explanation]:

@@ -54,7 +54,7 @@ def name(samples: list[Sample]) -> dict[str, Name]:
     # any number is a multiple of another, so that a single entry says little
     weak = all(first.truths[a].size == 1 for a in first.wrong) and kinds == {frozenset({"constant-factor"})}
     if len(kinds) != 1 or not all(found.values()) or weak:
-        shared = common([hypotheses.explain(s) for s in samples])
+        shared = hypotheses.explain(samples)
         if shared:
             found = {a: shared + weak * found[a] for a in first.wrong}
     return {a: _spoken(first, a, es) for a, es in found.items()}

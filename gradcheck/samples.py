@@ -96,13 +96,17 @@ class Sample:
 
 @dataclass
 class Tape(Hook):
-    """Keeps every operation that gives a float array or number."""
+    """Keeps every operation that gives a float array or number; `still` results never move."""
 
     operations: list[Operation] = field(default_factory=list)
+    still: dict[int, Any] = field(default_factory=dict)
     last: Any = None
 
     def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
         result = f(*args, **kwargs)
+        if id(site) in self.still:
+            self.last = self.still[id(site)]
+            return self.last
         self.keep(site, f, args, kwargs, result)
         return result
 

@@ -6,6 +6,7 @@ same there.
 """
 
 import itertools
+import operator
 from collections import Counter
 from dataclasses import dataclass
 
@@ -46,9 +47,16 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
                 words = f"1/{scale}" if power < 0 else f"{scale}"
                 kind = "mean-vs-sum" if _is_count(names, sample, own) else "constant-factor"
                 found.append(Explanation(kind, (names, power), f"{words}, and {names} = {scale}"))
+        if abs(ratio * ratio * scale - 1) <= TOLERANCE or abs(ratio * ratio / scale - 1) <= TOLERANCE:
+            words = f"{ratio:.6g}, a root of {names} = {scale}"
+            found.append(Explanation("constant-factor", ("root", names, ratio < 1), words))
+    for (a, n), (b, m) in itertools.permutations(sample.sizes.items(), 2):
+        if n != m and abs(ratio * m / n - 1) <= TOLERANCE:
+            words = f"{n}/{m}, and {a} = {n}, {b} = {m}"
+            found.append(Explanation("constant-factor", (a, b), words))
     for name, s in sample.scalars.items():
         root = any(abs(s * s * n - 1) <= TOLERANCE for n, _ in _counts(sample))
-        if 0 < s < 1 and not root and _has_mask(sample):
+        if 0 < s < 1 and not root and _drops(sample):
             for key, value in ((0, s), (1, 1 - s), (2, s / (1 - s))):
                 for power in (1, -1):
                     if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
@@ -78,11 +86,11 @@ def _is_count(name: str, sample: Sample, own: tuple[int, ...]) -> bool:
     return name.endswith("[0]") or sample.sizes[name] not in own
 
 
-def _has_mask(sample: Sample) -> bool:
-    """Whether there is an array of zeros and one other number, as masks of dropout are."""
-    given = [a for a in sample.subject.arrays if isinstance(a, np.ndarray)]
-    arrays = [a for a in (*given, *leaves(sample.ran.cache, np.ndarray)) if a.size > 1]
-    return any(a.dtype == bool or len(np.unique(a[a != 0])) == 1 for a in arrays)
+def _drops(sample: Sample) -> bool:
+    """Whether the forward multiplies by zeros and one other number, as dropout does."""
+    products = (o for o in sample.tape if o.f is operator.mul or o.f is np.multiply)
+    factors = [a for o in products for a in o.given if np.size(a) > 1]
+    return any(np.any(a == 0) and len(np.unique(a[a != 0])) == 1 for a in factors)
 
 
 def number(ratio: float) -> str:
@@ -94,6 +102,29 @@ def number(ratio: float) -> str:
     if ratio and abs(1 / ratio - round(1 / ratio)) < 1e-6 and abs(ratio) < 1:
         return f"1/{round(1 / ratio)}"
     return f"{ratio:.6g}"
+
+
+def absent(sample: Sample, name: str) -> list[Explanation]:
+    """There is no gradient, or it is 0 everywhere."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None:
+        return [Explanation("missing-term", ("absent",), f"d{name} is None: it is not computed")]
+    if g.shape == G.shape and np.any(G) and not np.any(g) and len(sample.wrong) == 1:
+        return [Explanation("missing-term", ("absent",), f"d{name} is 0 everywhere")]
+    return []
+
+
+def two_ratios(sample: Sample, name: str) -> list[Explanation]:
+    """Entry by entry, g is G in some places and c G in all others."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or not np.all(G) or not elementwise(sample, name):
+        return []
+    ratio = (g / G).ravel()
+    off = ratio[np.abs(ratio - 1) > TOLERANCE]
+    if not 2 <= len(off) < len(ratio) or np.ptp(off) > TOLERANCE * abs(off[0]) or not np.any(off):
+        return []
+    words = f"d{name} is {number(off[0])} times the right gradient at {len(off)} of {G.size} entries"
+    return [Explanation("constant-factor", ("some",), words)]
 
 
 def constant_ratio(sample: Sample, name: str) -> list[Explanation]:
@@ -274,7 +305,7 @@ def cotangents(sample: Sample, name: str) -> list[Explanation]:
                 words = f"d{name} is the right gradient for dy[{k}] = 0: a term is missing"
                 found.append(Explanation("missing-term", ("output", k), words))
         for count in (1, 2):
-            for axes in itertools.combinations(range(np.ndim(v)), count):
+            for axes in itertools.combinations(range(np.ndim(v)), count) if not found else ():
                 if min(v.shape[a] for a in axes) < 3:
                     continue
                 rest[k] = np.flip(v, axes)
@@ -349,11 +380,13 @@ def _of_shares(sample: Sample, there: Array, shape: tuple[int, ...]) -> str:
 
 
 DIRECT = (
+    absent,
     constant_ratio,
     argument_order,
     permuted,
     broadcast,
     masked,
+    two_ratios,
     cotangents,
     contributions,
 )
