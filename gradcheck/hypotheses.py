@@ -14,6 +14,8 @@ from gradcheck.samples import TOLERANCE, Operation, Sample, is_number
 from gradcheck.signatures import Explanation, factors
 
 Array = np.ndarray
+# a factor left out: a term that is missing, or the wrong one of two names? the source can tell
+FACTOR = ("missing-term", "wrong-operand")
 BILINEAR = (operator.mul, operator.matmul, np.dot, np.outer, np.multiply, np.matmul, np.einsum)
 BILINEAR += (np.convolve, np.correlate)
 
@@ -31,7 +33,7 @@ def explain(samples: list[Sample]) -> list[Explanation]:
         if not np.any(p.hand) or np.max(np.abs(p.hand - p.true)) < 1e-4 * p.scale:
             return []
     with np.errstate(all="ignore"):
-        for look in (results, plain_slopes, operand_paths, blocks, turned, other_slopes, partners):
+        for look in (results, operand_paths, plain_slopes, blocks, turned, other_slopes, partners):
             found: list[Explanation] = []
             for n, p in enumerate(probes):
                 here = [*look(p)] if not n or found else []
@@ -102,6 +104,8 @@ def _count(probe: Probe, ops: list[Operation], rule: Rule) -> float | None:
             return None
         if abs(counts[0] - 1) < 1e-4:
             return None
+    if probe.entries == 1 and abs(counts[0]) > 1e-5 and abs(counts[0] + 1) > 1e-5:
+        return None  # any number is a multiple of another
     return counts[0]
 
 
@@ -176,7 +180,7 @@ def _slopes(probe: Probe, candidates: Callable) -> Iterator[Explanation]:
                 continue
             if own is not None and np.ptp(own) < 1e-9 * np.max(np.abs(own)):
                 continue  # a scale, whose factor says it all
-            found = [*candidates(probe, v, z, own, softmax if own is None else "")]
+            found = [*candidates(probe, ops, z, own, softmax if own is None else "")]
             for kind, key, words in probe.having(ops, source, z, found):
                 place = (id(ops[0].site), id(source.site), source.j, key)
                 yield Explanation(kind, place, f"{words} at {line(ops)}")
@@ -248,12 +252,16 @@ def _variants(x: Array) -> dict[str, Array]:
 Candidates = Iterator[tuple[str, str, str, list[Array]]]
 
 
-def _plain(probe: Probe, v: list[Array], z: list[Array], own: Array | None, softmax: str) -> Candidates:
+def _plain(
+    probe: Probe, ops: list[Operation], z: list[Array], own: Array | None, softmax: str
+) -> Candidates:
     """(kind, key, words, slope at every occurrence) of what is plainly left out."""
-    name = "activation-derivative-missing"
-    if own is not None and np.allclose(v[0], own * z[0]) and not _gates(own):
-        name = "missing-term" if np.all(own) else "mask"  # a product, whose factor is left out
-    yield name, "1", "the slope counts as 1", [np.ones(a.shape) for a in v]
+    v = [o.result for o in ops]
+    names: tuple[str, ...] = ("activation-derivative-missing",)
+    if own is not None and not _gates(own) and _straight(probe, ops, z, own):
+        names = FACTOR if np.all(own) else ("mask",)  # a product, whose factor is left out
+    for name in names:
+        yield name, "1", "the slope counts as 1", [np.ones(a.shape) for a in v]
     if own is not None and np.allclose(own, v[0] * (1 - v[0])):
         yield name, "v", "the slope is its first factor only, the value", v
         yield name, "1 - v", "the slope is its second factor only", [1 - a for a in v]
@@ -268,17 +276,29 @@ def _plain(probe: Probe, v: list[Array], z: list[Array], own: Array | None, soft
         yield "mask", "swapped", "the two slopes stand in each other's place", [swapped]
 
 
+def _straight(probe: Probe, ops: list[Operation], z: list[Array], own: Array) -> bool:
+    """Whether v = own z + constant, as products have it."""
+    if "far" not in probe.memory:
+        probe.memory["far"] = probe.tape(probe.moved(0, 0.125))
+    far = probe.memory["far"]
+    source = next(s for s in _sources(probe, ops) if np.array_equal(_at(probe, s)[0] and s.of(_at(probe, s)[0]), z[0]))
+    dv = far[id(ops[0].site)][0].result - ops[0].result
+    dz = source.of(far[id(source.site)][0]) - z[0]
+    return bool(np.allclose(dv, own * dz, 1e-6, 1e-9))
+
+
 def _gates(own: Array) -> bool:
     """Whether slopes are all 0 or 1."""
     return bool(np.all((np.abs(own) < 1e-9) | (np.abs(own - 1) < 1e-6)))
 
 
 def _others_of(
-    probe: Probe, v: list[Array], z: list[Array], own: Array | None, softmax: str
+    probe: Probe, ops: list[Operation], z: list[Array], own: Array | None, softmax: str
 ) -> Candidates:
     """The same, of slopes at other points, of other functions, with a factor more or less."""
     if softmax:
         return
+    v = [o.result for o in ops]
     name = "mask" if own is not None and _gates(own) else "activation-derivative-misplaced"
     if own is not None and np.allclose(own, 1 - v[0] ** 2):
         yield name, "v", "the slope is the value itself", v
@@ -287,26 +307,29 @@ def _others_of(
         for form in slopes[0]:
             words = f"the slope is {form.replace('{}', key)}"
             yield name, f"{key} {form}", words, [s[form] for s in slopes]
-    for key, form, found in _points(probe, len(v), v[0].shape):
-        yield name, f"{key} {form}", f"the slope is {form.replace('{}', key)}", found
+    for f, key, form, found in _points(probe, len(v), v[0].shape):
+        kind = "wrong-operand" if f is not None and f is ops[0].f else name  # its sibling's slope
+        yield kind, f"{key} {form}", f"the slope is {form.replace('{}', key)}", found
     variants = [_variants(a) for a in z]
     for key in variants[0]:
         slope = [s[key] for s in variants]
         yield "forward-backward-variant-mismatch", key, f"the slope is that of {key}", slope
     for key, w in (("its argument", z), ("its value", v)) if own is not None else ():
-        if np.ptp(w[0]) > 0:
-            yield "missing-term", f"times {key}", f"the slope lacks a division by {key}", [own * w[0]]
-            yield "missing-term", f"over {key}", f"the slope lacks a factor, {key}", [own / w[0]]
+        for kind in FACTOR if np.ptp(w[0]) > 0 else ():
+            yield kind, f"times {key}", f"the slope lacks a division by {key}", [own * w[0]]
+            yield kind, f"over {key}", f"the slope lacks a factor, {key}", [own / w[0]]
 
 
-def _points(probe: Probe, count: int, shape: tuple) -> list[tuple[str, str, list[Array]]]:
+def _points(probe: Probe, count: int, shape: tuple) -> list[tuple[Any, str, str, list[Array]]]:
     """Slopes at other values of some shape that occur so often, at arguments and at dy."""
     if (count, shape) not in probe.memory:
         found: dict[str, list[Array]] = {}
+        by: dict[str, Any] = {}
         for other in _grouped(probe):
             if len(other) == count and np.shape(other[0].result) == shape:
                 at = f"the value of line {other[0].site.line}"
-                found[at + "'" * (at in found)] = [o.result for o in other]
+                at += "'" * (at in found)
+                found[at], by[at] = [o.result for o in other], other[0].f
         if count == 1:
             given = zip(probe.sample.subject.names, probe.sample.subject.arrays, strict=True)
             found |= {n: [a] for n, a in given if np.shape(a) == shape and is_number(a)}
@@ -314,7 +337,7 @@ def _points(probe: Probe, count: int, shape: tuple) -> list[tuple[str, str, list
             found |= {f"dy[{k}]": [d] for k, d in dys if np.shape(d) == shape}
         forms = {key: [_forms(p) for p in points] for key, points in found.items()}
         probe.memory[count, shape] = [
-            (key, form, [s[form] for s in slopes])
+            (by.get(key), key, form, [s[form] for s in slopes])
             for key, slopes in forms.items()
             for form in slopes[0]
         ]
@@ -391,33 +414,33 @@ def _others(probe: Probe, ops: list[Operation], i: int, j: int) -> Candidates:
                 continue
             seen.add(mark)
             at = f"the {'result' if n is None else f'operand {n + 1}'} of line {other[0].site.line}"
-            kind = _kind_of_other(probe, ops, i, own, values)
-            yield kind, f"{id(other[0].site)} {n}", f"operand {j + 1} is {at}", values
+            for kind in _kinds_of_other(probe, ops, i, own, values):
+                yield kind, f"{id(other[0].site)} {n}", f"operand {j + 1} is {at}", values
     given = zip(probe.sample.subject.names, probe.sample.subject.arrays, strict=True)
     for name, a in given:
         if is_number(a) and np.shape(a) == shape and a.tobytes() not in seen:
-            kind = _kind_of_other(probe, ops, i, own, [a] * len(ops))
-            yield kind, name, f"operand {j + 1} is {name}", [a] * len(ops)
+            for kind in _kinds_of_other(probe, ops, i, own, [a] * len(ops)):
+                yield kind, name, f"operand {j + 1} is {name}", [a] * len(ops)
 
 
-def _kind_of_other(
+def _kinds_of_other(
     probe: Probe, ops: list[Operation], i: int, own: list[Array], values: list[Array]
-) -> str:
-    """What it is called to take `values` for `own`, in products with operand i."""
+) -> tuple[str, ...]:
+    """What it may be called to take `values` for `own`, in products with operand i."""
 
     def alike(a: list[Array], b: list[Array]) -> bool:
         return all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
 
     if len(ops) > 1 and (alike(values[1:], own[:-1]) or alike(values[:-1], own[1:])):
         one = all(np.array_equal(o.given[i], ops[0].given[i]) for o in ops)
-        return "time-shift" if one else "misaligned"  # one weight for all passes is time
+        return ("time-shift",) if one else ("misaligned",)  # one weight for all passes is time
     if len(ops) > 1 and all(any(np.array_equal(a, b) for b in own) for a in values):
-        return "misaligned"
+        return ("misaligned",)
     for o in probe.sample.tape if len(ops) == 1 else ():
         lost = any(is_number(g) and np.array_equal(g, values[0]) for g in o.given)
-        if lost and len(_numbers([o])) == 2 and np.array_equal(o.result, own[0]):
-            return "missing-term"  # the other operand of this one is left out
-    return "wrong-operand"
+        if lost and len(o.given) == 2 and np.array_equal(o.result, own[0]):
+            return ("missing-term",) if o.f in (operator.add, operator.sub) else FACTOR
+    return ("wrong-operand",)
 
 
 def blocks(probe: Probe) -> Iterator[Explanation]:

@@ -51,12 +51,10 @@ def name(samples: list[Sample]) -> dict[str, Name]:
             if found[argument]:
                 break
     kinds = {frozenset(e.kind for e in es) for es in found.values()}
-    # any number is a multiple of another, so that a single entry says little
-    weak = all(first.truths[a].size == 1 for a in first.wrong) and kinds == {frozenset({"constant-factor"})}
-    if len(kinds) != 1 or not all(found.values()) or weak:
+    if len(kinds) != 1 or not all(found.values()):
         shared = hypotheses.explain(samples)
         if shared:
-            found = {a: shared + weak * found[a] for a in first.wrong}
+            found = {a: shared for a in first.wrong}
     return {a: _spoken(first, a, es) for a, es in found.items()}
 
 

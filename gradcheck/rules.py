@@ -104,6 +104,11 @@ class Probe:
         )
 
     @cached_property
+    def entries(self) -> int:
+        """How many entries the wrong gradients have."""
+        return sum(self.sample.truths[n].size for n in self.sample.wrong)
+
+    @cached_property
     def hand(self) -> Array:
         return self.along(self.sample.gradients)
 

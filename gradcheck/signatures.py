@@ -104,6 +104,24 @@ def number(ratio: float) -> str:
     return f"{ratio:.6g}"
 
 
+def rounded(sample: Sample, name: str) -> list[Explanation]:
+    """g is off by little, and by rounding: it is not linear in dy to the digits that it has."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or g.shape != G.shape or not np.any(G):
+        return []
+    scale = float(np.max(np.abs(G)))
+    error = float(np.max(np.abs(g - G))) / scale
+    if not TOLERANCE < error < 1e-2:
+        return []
+    other = tuple(v * 1.3 for v in sample.dy)
+    grads = sample.subject.gradients(other, sample.subject.run())
+    again = np.asarray(grads[list(sample.gradients).index(name)])
+    if not float(np.max(np.abs(again / 1.3 - g))) / scale > error / 30:
+        return []
+    words = f"d{name} is off by {error:.1e}, and not linear in dy to as many digits: it is rounded"
+    return [Explanation("precision", ("rounded",), words)]
+
+
 def absent(sample: Sample, name: str) -> list[Explanation]:
     """There is no gradient, or it is 0 everywhere."""
     g, G = sample.gradients[name], sample.truths[name]
@@ -137,6 +155,9 @@ def constant_ratio(sample: Sample, name: str) -> list[Explanation]:
         return []
     found = factors(ratio, sample, G.shape)
     count = np.count_nonzero(G)
+    explanations = factors(ratio, sample, G.shape)
+    if count == 1:  # any number is a multiple of another
+        explanations = [e for e in explanations if e.key[0] != "factor" or e.kind == "sign"]
     where = f"at all {count} entries that are not 0" if count > 1 else "at its one entry"
     return [
         Explanation(e.kind, e.key, f"d{name} is {e.words} times the right gradient {where}")
@@ -381,6 +402,7 @@ def _of_shares(sample: Sample, there: Array, shape: tuple[int, ...]) -> str:
 
 DIRECT = (
     absent,
+    rounded,
     constant_ratio,
     argument_order,
     permuted,
