@@ -33,7 +33,16 @@ def explain(samples: list[Sample]) -> list[Explanation]:
         if not np.any(p.hand) or np.max(np.abs(p.hand - p.true)) < 1e-4 * p.scale:
             return []
     with np.errstate(all="ignore"):
-        for look in (results, operand_paths, plain_slopes, blocks, turned, other_slopes, partners):
+        for look in (
+            results,
+            operand_paths,
+            plain_slopes,
+            choices,
+            blocks,
+            turned,
+            other_slopes,
+            partners,
+        ):
             found: list[Explanation] = []
             for n, p in enumerate(probes):
                 here = [*look(p)] if not n or found else []
@@ -53,16 +62,20 @@ def results(probe: Probe) -> Iterator[Explanation]:
 
     The derivative is affine in c, and known for c = 0, where the path is held still, and for 1.
     """
-    for ops in probe.moving.values():
-        yield from _path(probe, ops, None)
+    found = [e for ops in probe.moving.values() for e in _path(probe, ops, None)]
+    yield from _whole(found)
 
 
 def operand_paths(probe: Probe) -> Iterator[Explanation]:
     """g counts what goes through one operand of an operation c times."""
-    for ops in probe.moving.values():
-        numbers = _numbers(ops)
-        for j in numbers if len(numbers) > 1 else ():
-            yield from _path(probe, ops, j)
+    several = [ops for ops in probe.moving.values() if len(_numbers(ops)) > 1]
+    yield from _whole([e for ops in several for j in _numbers(ops) for e in _path(probe, ops, j)])
+
+
+def _whole(found: list[tuple[float, Explanation]]) -> list[Explanation]:
+    """The explanations by the largest share: half of w w lost is all of it minus another half."""
+    most = max((share for share, _ in found), default=0.0)
+    return [e for share, e in found if share > 0.999 * most]
 
 
 def _numbers(ops: list[Operation]) -> list[int]:
@@ -71,11 +84,13 @@ def _numbers(ops: list[Operation]) -> list[int]:
     return [j for j in range(least) if all(is_number(o.given[j]) for o in ops)]
 
 
-def _path(probe: Probe, ops: list[Operation], j: int | None) -> Iterator[Explanation]:
+def _path(probe: Probe, ops: list[Operation], j: int | None) -> Iterator[tuple[float, Explanation]]:
+    """(share, explanation) by the path through a result, or through operand j."""
     for free in (-1, 0, len(ops) - 1) if len(ops) > 1 else (-1,):
-        c = _count(probe, ops, _held(ops, j, free))
-        if c is not None:
-            yield from _counted(probe, ops, j, free, c)
+        found = _count(probe, ops, _held(ops, j, free))
+        if found is not None:
+            for e in _counted(probe, ops, j, free, found[0]):
+                yield found[1], e
 
 
 def _held(ops: list[Operation], j: int | None, free: int) -> Rule:
@@ -91,8 +106,8 @@ def _held(ops: list[Operation], j: int | None, free: int) -> Rule:
     return rule
 
 
-def _count(probe: Probe, ops: list[Operation], rule: Rule) -> float | None:
-    """The c that explains g along both directions, or None."""
+def _count(probe: Probe, ops: list[Operation], rule: Rule) -> tuple[float, float] | None:
+    """The c that explains g along both directions, and the path's share in G along one."""
     site, counts = ops[0].site, []
     for k in range(2):
         cut = probe.derivative(k, site, rule)
@@ -106,7 +121,7 @@ def _count(probe: Probe, ops: list[Operation], rule: Rule) -> float | None:
             return None
     if probe.entries == 1 and abs(counts[0]) > 1e-5 and abs(counts[0] + 1) > 1e-5:
         return None  # any number is a multiple of another
-    return counts[0]
+    return counts[0], abs(share)
 
 
 def _counted(
@@ -219,7 +234,7 @@ def _softmax(v: Array) -> str:
     """Whether v sums to 1 along its last axis, or exp(v) does."""
     if v.ndim and v.shape[-1] > 1:
         for word, p in (("softmax", v), ("log", np.exp(v))):
-            if np.all(p >= 0) and np.all(p < 1) and np.allclose(p.sum(-1), 1, 0, 1e-9):
+            if np.all(p >= 0) and np.min(p.max(-1)) < 1 and np.allclose(p.sum(-1), 1, 0, 1e-9):
                 return word
     return ""
 
@@ -281,7 +296,11 @@ def _straight(probe: Probe, ops: list[Operation], z: list[Array], own: Array) ->
     if "far" not in probe.memory:
         probe.memory["far"] = probe.tape(probe.moved(0, 0.125))
     far = probe.memory["far"]
-    source = next(s for s in _sources(probe, ops) if np.array_equal(_at(probe, s)[0] and s.of(_at(probe, s)[0]), z[0]))
+    source = next(
+        s
+        for s in _sources(probe, ops)
+        if np.array_equal(_at(probe, s)[0] and s.of(_at(probe, s)[0]), z[0])
+    )
     dv = far[id(ops[0].site)][0].result - ops[0].result
     dz = source.of(far[id(source.site)][0]) - z[0]
     return bool(np.allclose(dv, own * dz, 1e-6, 1e-9))
@@ -308,6 +327,8 @@ def _others_of(
             words = f"the slope is {form.replace('{}', key)}"
             yield name, f"{key} {form}", words, [s[form] for s in slopes]
     for f, key, form, found in _points(probe, len(v), v[0].shape):
+        if any(np.array_equal(found[0], s[form]) for s in (_forms(z[0]), _forms(v[0]))):
+            continue
         kind = "wrong-operand" if f is not None and f is ops[0].f else name  # its sibling's slope
         yield kind, f"{key} {form}", f"the slope is {form.replace('{}', key)}", found
     variants = [_variants(a) for a in z]
@@ -354,11 +375,33 @@ def _grouped(probe: Probe) -> list[list[Operation]]:
 def turned(probe: Probe) -> Iterator[Explanation]:
     """In a product a b, the gradient of one factor is taken with the other one turned round."""
     yield from _products(probe, _turned)
+    yield from _crossed(probe)
 
 
 def partners(probe: Probe) -> Iterator[Explanation]:
     """In a product a b, the gradient of one factor is taken with something else for the other."""
     yield from _products(probe, _others)
+
+
+def _crossed(probe: Probe) -> Iterator[Explanation]:
+    """The gradient of one factor of a b is taken with that of the product transposed."""
+    for ops in probe.moving.values():
+        numbers, shape = _numbers(ops), np.shape(ops[0].result)
+        if not any(ops[0].f is b for b in BILINEAR) or len(numbers) != 2:
+            continue
+        for j, axes in itertools.product(numbers, itertools.combinations(range(len(shape)), 2)):
+            if shape[axes[0]] != shape[axes[1]]:
+                continue
+
+            def rule(k: int, now: Operation, _: Any, j=j, axes=axes) -> Any:
+                alone = [*ops[k].given]
+                alone[j] = now.given[j]
+                part = again(now, tuple(alone)) - ops[k].result
+                return now.result - part + np.swapaxes(part, *axes)
+
+            if probe.holds(ops, rule):
+                words = f"the gradient of {line(ops)} is transposed for operand {j + 1}"
+                yield Explanation("transposed", (id(ops[0].site), j, axes), words)
 
 
 def _products(probe: Probe, candidates: Callable) -> Iterator[Explanation]:
@@ -441,6 +484,33 @@ def _kinds_of_other(
         if lost and len(o.given) == 2 and np.array_equal(o.result, own[0]):
             return ("missing-term",) if o.f in (operator.add, operator.sub) else FACTOR
     return ("wrong-operand",)
+
+
+def choices(probe: Probe) -> Iterator[Explanation]:
+    """Where the forward chooses between two values, the backward takes the other one, or one."""
+    for ops in probe.moving.values():
+        if ops[0].f is not np.where or len(ops[0].given) != 3:
+            continue
+        for key, turn in CHOICES.items():
+
+            def rule(k: int, now: Operation, _: Any, turn=turn) -> Any:
+                chosen = turn(np.asarray(ops[k].given[0]))
+                return (
+                    ops[k].result
+                    + np.where(chosen, *now.given[1:])
+                    - np.where(chosen, *ops[k].given[1:])
+                )
+
+            if probe.holds(ops, rule):
+                words = f"{line(ops)} chooses {key} in the gradient"
+                yield Explanation("mask", (id(ops[0].site), key), words)
+
+
+CHOICES: dict[str, Callable[[Array], Array]] = {
+    "the other one": np.logical_not,
+    "the first one everywhere": np.ones_like,
+    "the second one everywhere": np.zeros_like,
+}
 
 
 def blocks(probe: Probe) -> Iterator[Explanation]:

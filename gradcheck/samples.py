@@ -182,7 +182,11 @@ def leaves(value: Any, kind: type) -> list[Any]:
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
-    return [v for part in value for v in leaves(part, kind)] if isinstance(value, (tuple, list)) else []
+    return (
+        [v for part in value for v in leaves(part, kind)]
+        if isinstance(value, (tuple, list))
+        else []
+    )
 
 
 def same(a: Any, b: Array, scale: float | None = None) -> bool:

@@ -38,16 +38,23 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
     for scale, names in _counts(sample):
         for power in (1, -1):
             if abs(ratio * ((scale - 1) / scale) ** power - 1) <= TOLERANCE and scale > 2:
-                words = f"{ratio:.6g} for {names} = {scale}, as if the variance were divided otherwise"
+                words = (
+                    f"{ratio:.6g} for {names} = {scale}, as if the variance were divided otherwise"
+                )
                 found.append(
-                    Explanation("forward-backward-variant-mismatch", ("less one", names, power), words)
+                    Explanation(
+                        "forward-backward-variant-mismatch", ("less one", names, power), words
+                    )
                 )
         for power in (1, -1):
             if abs(ratio * scale ** (-power) - 1) <= TOLERANCE:
                 words = f"1/{scale}" if power < 0 else f"{scale}"
                 kind = "mean-vs-sum" if _is_count(names, sample, own) else "constant-factor"
                 found.append(Explanation(kind, (names, power), f"{words}, and {names} = {scale}"))
-        if abs(ratio * ratio * scale - 1) <= TOLERANCE or abs(ratio * ratio / scale - 1) <= TOLERANCE:
+        if (
+            abs(ratio * ratio * scale - 1) <= TOLERANCE
+            or abs(ratio * ratio / scale - 1) <= TOLERANCE
+        ):
             words = f"{ratio:.6g}, a root of {names} = {scale}"
             found.append(Explanation("constant-factor", ("root", names, ratio < 1), words))
     for (a, n), (b, m) in itertools.permutations(sample.sizes.items(), 2):
@@ -61,9 +68,7 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
                 for power in (1, -1):
                     if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
                         words = f"{ratio:.6g}, which {name} = {s:.6g} gives"
-                        found.append(
-                            Explanation("scale-by-keep-probability", (key, power), words)
-                        )
+                        found.append(Explanation("scale-by-keep-probability", (key, power), words))
     key = ("factor", float(f"{ratio:.5g}"))
     return [*found, Explanation("constant-factor", key, number(ratio))]
 
@@ -141,7 +146,9 @@ def two_ratios(sample: Sample, name: str) -> list[Explanation]:
     off = ratio[np.abs(ratio - 1) > TOLERANCE]
     if not 2 <= len(off) < len(ratio) or np.ptp(off) > TOLERANCE * abs(off[0]) or not np.any(off):
         return []
-    words = f"d{name} is {number(off[0])} times the right gradient at {len(off)} of {G.size} entries"
+    words = (
+        f"d{name} is {number(off[0])} times the right gradient at {len(off)} of {G.size} entries"
+    )
     return [Explanation("constant-factor", ("some",), words)]
 
 
@@ -153,7 +160,6 @@ def constant_ratio(sample: Sample, name: str) -> list[Explanation]:
     ratio = float(np.sum(g * G) / np.sum(G * G))
     if not same(g, ratio * G, float(np.max(np.abs(g)))):
         return []
-    found = factors(ratio, sample, G.shape)
     count = np.count_nonzero(G)
     explanations = factors(ratio, sample, G.shape)
     if count == 1:  # any number is a multiple of another
@@ -161,7 +167,7 @@ def constant_ratio(sample: Sample, name: str) -> list[Explanation]:
     where = f"at all {count} entries that are not 0" if count > 1 else "at its one entry"
     return [
         Explanation(e.kind, e.key, f"d{name} is {e.words} times the right gradient {where}")
-        for e in found
+        for e in explanations
     ]
 
 
@@ -177,8 +183,12 @@ def argument_order(sample: Sample, name: str) -> list[Explanation]:
         at = others[0]
     if at != name or len(chain) < 2:
         return []
-    words = " and ".join(f"d{a} is that of {b}" for a, b in zip(chain, chain[1:] + chain[:1], strict=True))
-    return [Explanation("argument-order", tuple(chain), f"the gradients are in another order: {words}")]
+    words = " and ".join(
+        f"d{a} is that of {b}" for a, b in zip(chain, chain[1:] + chain[:1], strict=True)
+    )
+    return [
+        Explanation("argument-order", tuple(chain), f"the gradients are in another order: {words}")
+    ]
 
 
 def permuted(sample: Sample, name: str) -> list[Explanation]:
@@ -190,7 +200,9 @@ def permuted(sample: Sample, name: str) -> list[Explanation]:
     for axes in itertools.permutations(range(G.ndim)):
         if axes != tuple(range(G.ndim)) and same(g, G.transpose(axes)):
             word = "the transpose" if G.ndim == 2 else f"the transpose {axes}"
-            found.append(Explanation("transposed", axes, f"d{name} is {word} of the right gradient"))
+            found.append(
+                Explanation("transposed", axes, f"d{name} is {word} of the right gradient")
+            )
     if found or g.shape != G.shape:
         return found
     for axis in range(G.ndim):
@@ -280,7 +292,9 @@ def masked(sample: Sample, name: str) -> list[Explanation]:
     both = on & there
     if not np.any(both) or np.array_equal(on, there) or not same(g[both], G[both]):
         return []
-    if not elementwise(sample, name) and not {on.tobytes(), there.tobytes()} <= _masks(sample, g.shape):
+    if not elementwise(sample, name) and not {on.tobytes(), there.tobytes()} <= _masks(
+        sample, g.shape
+    ):
         return []
     lost, extra = np.count_nonzero(there & ~on), np.count_nonzero(on & ~there)
     words = (
