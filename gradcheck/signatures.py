@@ -1,0 +1,428 @@
+"""What a wrong gradient g looks like beside the right one G: one function per signature.
+
+Each looks at one argument of one sample and says which explanations hold there to `TOLERANCE`. An
+explanation that is true holds at another dy, other inputs and other shapes too: its `key` is the
+same there.
+"""
+
+import itertools
+import operator
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.samples import TOLERANCE, Sample, leaves, same
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A name for a wrong gradient, what identifies it in every sample, and its words in this one."""
+
+    kind: str
+    key: tuple
+    words: str
+
+
+def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanation]:
+    """What a constant factor may be; `own` is the shape that the gradient has.
+
+    -1 is a sign; 1/N or N a mean for a sum, if N counts what was summed away, the batch or all
+    entries; a factor that goes with the share of kept units belongs to a mask.
+    """
+    if abs(ratio + 1) <= TOLERANCE:
+        return [Explanation("sign", ("factor", -1), "-1")]
+    found = []
+    for scale, names in _counts(sample):
+        for power in (1, -1):
+            if abs(ratio * ((scale - 1) / scale) ** power - 1) <= TOLERANCE and scale > 2:
+                words = (
+                    f"{ratio:.6g} for {names} = {scale}, as if the variance were divided otherwise"
+                )
+                found.append(
+                    Explanation(
+                        "forward-backward-variant-mismatch", ("less one", names, power), words
+                    )
+                )
+        for power in (1, -1):
+            if abs(ratio * scale ** (-power) - 1) <= TOLERANCE:
+                words = f"1/{scale}" if power < 0 else f"{scale}"
+                kind = "mean-vs-sum" if _is_count(names, sample, own) else "constant-factor"
+                found.append(Explanation(kind, (names, power), f"{words}, and {names} = {scale}"))
+        if (
+            abs(ratio * ratio * scale - 1) <= TOLERANCE
+            or abs(ratio * ratio / scale - 1) <= TOLERANCE
+        ):
+            words = f"{ratio:.6g}, a root of {names} = {scale}"
+            found.append(Explanation("constant-factor", ("root", names, ratio < 1), words))
+    for (a, n), (b, m) in itertools.permutations(sample.sizes.items(), 2):
+        if n != m and abs(ratio * m / n - 1) <= TOLERANCE:
+            words = f"{n}/{m}, and {a} = {n}, {b} = {m}"
+            found.append(Explanation("constant-factor", (a, b), words))
+    for name, s in sample.scalars.items():
+        root = any(abs(s * s * n - 1) <= TOLERANCE for n, _ in _counts(sample))
+        if 0 < s < 1 and not root and _drops(sample):
+            for key, value in ((0, s), (1, 1 - s), (2, s / (1 - s))):
+                for power in (1, -1):
+                    if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
+                        words = f"{ratio:.6g}, which {name} = {s:.6g} gives"
+                        found.append(Explanation("scale-by-keep-probability", (key, power), words))
+    key = ("factor", float(f"{ratio:.5g}"))
+    return [*found, Explanation("constant-factor", key, number(ratio))]
+
+
+def _counts(sample: Sample) -> list[tuple[int, str]]:
+    """Sizes, and quotients of two numbers of entries, with their names."""
+    sizes = {k: n for k, n in sample.sizes.items()}
+    found = [(n, name) for name, n in sizes.items()]
+    whole = {k: n for k, n in sizes.items() if k.endswith(".size")}
+    for (a, m), (b, n) in itertools.permutations(whole.items(), 2):
+        if m % n == 0 and m > n:
+            found.append((m // n, f"{a} / {b}"))
+    return found
+
+
+def _is_count(name: str, sample: Sample, own: tuple[int, ...]) -> bool:
+    """Whether a size is that of the batch, of everything, or of an axis that was summed away."""
+    if ".shape" not in name:
+        return name.endswith("size")
+    return name.endswith("[0]") or sample.sizes[name] not in own
+
+
+def _drops(sample: Sample) -> bool:
+    """Whether the forward multiplies by zeros and one other number, as dropout does."""
+    products = (o for o in sample.tape if o.f is operator.mul or o.f is np.multiply)
+    factors = [a for o in products for a in o.given if np.size(a) > 1]
+    return any(np.any(a == 0) and len(np.unique(a[a != 0])) == 1 for a in factors)
+
+
+def number(ratio: float) -> str:
+    """A factor in words, as a fraction where it is one.
+
+    >>> number(1 / 7), number(2.5)
+    ('1/7', '2.5')
+    """
+    if ratio and abs(1 / ratio - round(1 / ratio)) < 1e-6 and abs(ratio) < 1:
+        return f"1/{round(1 / ratio)}"
+    return f"{ratio:.6g}"
+
+
+def rounded(sample: Sample, name: str) -> list[Explanation]:
+    """g is off by little, and by rounding: it is not linear in dy to the digits that it has."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or g.shape != G.shape or not np.any(G):
+        return []
+    scale = float(np.max(np.abs(G)))
+    error = float(np.max(np.abs(g - G))) / scale
+    if not TOLERANCE < error < 1e-2:
+        return []
+    other = tuple(v * 1.3 for v in sample.dy)
+    grads = sample.subject.gradients(other, sample.subject.run())
+    again = np.asarray(grads[list(sample.gradients).index(name)])
+    if not float(np.max(np.abs(again / 1.3 - g))) / scale > error / 30:
+        return []
+    words = f"d{name} is off by {error:.1e}, and not linear in dy to as many digits: it is rounded"
+    return [Explanation("precision", ("rounded",), words)]
+
+
+def absent(sample: Sample, name: str) -> list[Explanation]:
+    """There is no gradient, or it is 0 everywhere."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None:
+        return [Explanation("missing-term", ("absent",), f"d{name} is None: it is not computed")]
+    if g.shape == G.shape and np.any(G) and not np.any(g) and len(sample.wrong) == 1:
+        return [Explanation("missing-term", ("absent",), f"d{name} is 0 everywhere")]
+    return []
+
+
+def two_ratios(sample: Sample, name: str) -> list[Explanation]:
+    """Entry by entry, g is G in some places and c G in all others."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or not np.all(G) or not elementwise(sample, name):
+        return []
+    ratio = (g / G).ravel()
+    off = ratio[np.abs(ratio - 1) > TOLERANCE]
+    if not 2 <= len(off) < len(ratio) or np.ptp(off) > TOLERANCE * abs(off[0]) or not np.any(off):
+        return []
+    words = (
+        f"d{name} is {number(off[0])} times the right gradient at {len(off)} of {G.size} entries"
+    )
+    return [Explanation("constant-factor", ("some",), words)]
+
+
+def constant_ratio(sample: Sample, name: str) -> list[Explanation]:
+    """g = c G, at more than one entry, or for a c that is known."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or g.shape != G.shape or not np.any(G) or not np.any(g):
+        return []
+    ratio = float(np.sum(g * G) / np.sum(G * G))
+    if not same(g, ratio * G, float(np.max(np.abs(g)))):
+        return []
+    count = np.count_nonzero(G)
+    explanations = factors(ratio, sample, G.shape)
+    if count == 1:  # any number is a multiple of another
+        explanations = [e for e in explanations if e.key[0] != "factor" or e.kind == "sign"]
+    where = f"at all {count} entries that are not 0" if count > 1 else "at its one entry"
+    return [
+        Explanation(e.kind, e.key, f"d{name} is {e.words} times the right gradient {where}")
+        for e in explanations
+    ]
+
+
+def argument_order(sample: Sample, name: str) -> list[Explanation]:
+    """g is the right gradient of another argument, whose own is that of a third, or of this."""
+    at, chain = name, []
+    while at not in chain:
+        chain.append(at)
+        g = sample.gradients[at]
+        others = [n for n, G in sample.truths.items() if g is not None and same(g, G)]
+        if len(others) != 1:
+            return []
+        at = others[0]
+    if at != name or len(chain) < 2:
+        return []
+    words = " and ".join(
+        f"d{a} is that of {b}" for a, b in zip(chain, chain[1:] + chain[:1], strict=True)
+    )
+    return [
+        Explanation("argument-order", tuple(chain), f"the gradients are in another order: {words}")
+    ]
+
+
+def permuted(sample: Sample, name: str) -> list[Explanation]:
+    """g holds the entries of G at other places: transposed, in other blocks, or moved."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or len(np.unique(np.round(G, 9))) < 2:
+        return []
+    found = []
+    for axes in itertools.permutations(range(G.ndim)):
+        if axes != tuple(range(G.ndim)) and same(g, G.transpose(axes)):
+            word = "the transpose" if G.ndim == 2 else f"the transpose {axes}"
+            found.append(
+                Explanation("transposed", axes, f"d{name} is {word} of the right gradient")
+            )
+    if found or g.shape != G.shape:
+        return found
+    for axis in range(G.ndim):
+        for order, count in _blocks(G.shape[axis]):
+            parts = np.split(G, count, axis)
+            if same(g, np.concatenate([parts[k] for k in order], axis)):
+                words = f"d{name} has its {count} blocks along axis {axis} in the order {order}"
+                found.append(Explanation("gate-order", (axis, order), words))
+    for axis in range(G.ndim):
+        if found == [] and G.shape[axis] > 2 and same(g, np.flip(G, axis)):
+            words = f"d{name} is the right gradient reversed along axis {axis}"
+            kind = "time-shift" if _is_time(sample, name, axis) else "flipped-kernel"
+            found.append(Explanation(kind, ("reversed", axis), words))
+    return found or moved(sample, name)
+
+
+def _blocks(size: int) -> list[tuple[tuple[int, ...], int]]:
+    """Orders of two to four equal blocks of at least two entries, and how many there are."""
+    return [
+        (order, count)
+        for count in (2, 3, 4)
+        if size % count == 0 and size >= 2 * count
+        for order in itertools.permutations(range(count))
+        if order != tuple(range(count))
+    ]
+
+
+def _is_time(sample: Sample, name: str, axis: int) -> bool:
+    """Whether an axis runs along y too, or a loop along it, unlike along those of a kernel."""
+    size = sample.truths[name].shape[axis]
+    passes = Counter(id(o.site) for o in sample.tape).values()
+    return any(size in np.shape(v) for v in sample.ran.y) or size in passes
+
+
+def moved(sample: Sample, name: str) -> list[Explanation]:
+    """g is G moved by one or two places along one axis or two; what moves in at the edge is free."""
+    g, G = sample.gradients[name], sample.truths[name]
+    assert g is not None
+    by = [b for b in itertools.product(range(-2, 3), repeat=G.ndim) if 0 < np.count_nonzero(b) < 3]
+    found = []
+    for b in by if G.ndim < 5 else []:
+        to = tuple(slice(max(k, 0), n + min(k, 0)) for k, n in zip(b, G.shape, strict=True))
+        of = tuple(slice(max(-k, 0), n + min(-k, 0)) for k, n in zip(b, G.shape, strict=True))
+        part = G[of]
+        if 3 * part.size < G.size or np.count_nonzero(part) < 3 or len(np.unique(part)) < 3:
+            continue
+        if same(g[to], part, float(np.max(np.abs(G)))):
+            found.append(b)
+    if len(found) != 1:
+        return []
+    words = f"d{name} is the right gradient moved by {found[0]} places"
+    return [Explanation("misaligned", ("moved",), words)]
+
+
+def broadcast(sample: Sample, name: str) -> list[Explanation]:
+    """A g that was not summed back to the shape of G, or was summed too far."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None:
+        return []
+    if g.shape != G.shape and g.size > G.size:
+        for count in range(1, g.ndim + 1):
+            for axes in itertools.combinations(range(g.ndim), count):
+                summed = g.sum(axes)
+                if summed.size == G.size and same(summed.reshape(G.shape), G):
+                    words = (
+                        f"d{name} has shape {g.shape}; summed over axes {axes} it is the right "
+                        f"gradient, of shape {G.shape}"
+                    )
+                    return [Explanation("unreduced-broadcast", ("unsummed",), words)]
+    if g.shape == G.shape:
+        for count in range(1, g.ndim + 1):
+            for axes in itertools.combinations(range(g.ndim), count):
+                total = np.broadcast_to(G.sum(axes, keepdims=True), G.shape)
+                if np.prod([G.shape[a] for a in axes]) > 1 and same(g, total):
+                    words = f"d{name} is summed over axes {axes} of its own too, and spread again"
+                    return [Explanation("wrong-axis", axes, words)]
+    return []
+
+
+def masked(sample: Sample, name: str) -> list[Explanation]:
+    """g = G wherever both are something, and either is 0 where some mask in scope says so."""
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or g.shape != G.shape or G.size < 4:
+        return []
+    small = TOLERANCE * float(np.max(np.abs(G), initial=0.0))
+    on, there = np.abs(g) > small, np.abs(G) > small
+    both = on & there
+    if not np.any(both) or np.array_equal(on, there) or not same(g[both], G[both]):
+        return []
+    if not elementwise(sample, name) and not {on.tobytes(), there.tobytes()} <= _masks(
+        sample, g.shape
+    ):
+        return []
+    lost, extra = np.count_nonzero(there & ~on), np.count_nonzero(on & ~there)
+    words = (
+        f"d{name} is right at {np.count_nonzero(both)} entries, 0 at {lost} where it should not "
+        f"be, and not 0 at {extra} where it should be"
+    )
+    return [Explanation("mask", ("mask",), words)]
+
+
+def elementwise(sample: Sample, name: str) -> bool:
+    """Whether every entry of y hangs on one entry of the argument, at the same place."""
+    y, J = sample.ran.y, sample.jacobians[name]
+    if len(y) != 1 or np.shape(y[0]) != sample.array(name).shape:
+        return False
+    return same(J, np.diag(np.diag(J)))
+
+
+def _masks(sample: Sample, shape: tuple[int, ...]) -> set[bytes]:
+    """Everything, and the places where arrays in scope are positive, negative, or not 0."""
+    arrays = [*sample.subject.arrays, *leaves(sample.ran.cache, np.ndarray), *sample.dy]
+    arrays += [o.result for o in sample.tape]
+    found = {np.ones(shape, bool).tobytes()}
+    for a in arrays:
+        if isinstance(a, np.ndarray) and 1 < a.ndim + 1 and a.ndim <= len(shape):
+            a = a.reshape(a.shape + (1,) * (len(shape) - a.ndim)) if a.ndim < len(shape) else a
+            for v in (a > 0, a < 0, a != 0):
+                if all(m in (1, n) for m, n in zip(v.shape, shape, strict=True)):
+                    found.add(np.broadcast_to(v, shape).tobytes())
+    return found
+
+
+def cotangents(sample: Sample, name: str) -> list[Explanation]:
+    """g is the right gradient for another dy: reversed along an axis, or without one output."""
+    g = sample.gradients[name]
+    if g is None or g.shape != sample.truths[name].shape:
+        return []
+    found = []
+    for k, v in enumerate(sample.dy):
+        rest = [*sample.dy]
+        if len(sample.dy) > 1:
+            rest[k] = np.zeros_like(v)
+            if np.any(g) and same(g, sample.truth(name, tuple(rest))):
+                words = f"d{name} is the right gradient for dy[{k}] = 0: a term is missing"
+                found.append(Explanation("missing-term", ("output", k), words))
+        for count in (1, 2):
+            for axes in itertools.combinations(range(np.ndim(v)), count) if not found else ():
+                if min(v.shape[a] for a in axes) < 3:
+                    continue
+                rest[k] = np.flip(v, axes)
+                G = sample.truth(name, tuple(rest))
+                for turned in (None, *itertools.combinations(range(G.ndim), count)):
+                    if same(g, G if turned is None else np.flip(G, turned)):
+                        words = f"d{name} is the right gradient for dy reversed along {axes}"
+                        words += f", itself reversed along {turned}" if turned is not None else ""
+                        kernel = count == 2 or (turned is not None and _has_partner(sample, name))
+                        kind = "flipped-kernel" if kernel else "time-shift"
+                        found.append(Explanation(kind, ("dy", axes, turned), words))
+    return found
+
+
+def _has_partner(sample: Sample, name: str) -> bool:
+    """Whether another argument has as many axes, as signal and kernel have."""
+    return any(
+        n != name and a.ndim == sample.array(name).ndim and a.size > 1
+        for n, a in zip(sample.subject.names, sample.subject.arrays, strict=True)
+        if isinstance(a, np.ndarray)
+    )
+
+
+def contributions(sample: Sample, name: str) -> list[Explanation]:
+    """Entries that y uses several times hold the last or first share only, or none of the future.
+
+    The share of each place of y in an entry is dy J; `axes` are those along which places differ.
+    """
+    g, G = sample.gradients[name], sample.truths[name]
+    if g is None or g.shape != G.shape or len(sample.dy) != 1 or not np.any(g):
+        return []
+    v = np.asarray(sample.dy[0])
+    shares = (v.ravel()[:, None] * sample.jacobians[name]).reshape(*v.shape, G.size)
+    small = TOLERANCE * float(np.max(np.abs(shares), initial=0.0))
+    found = []
+    for count in range(1, v.ndim + 1):
+        for axes in itertools.combinations(range(v.ndim), count):
+            others = tuple(a for a in range(v.ndim) if a not in axes)
+            placed = shares.sum(others).reshape(-1, G.size)
+            there = np.abs(placed) > small
+            if np.max(there.sum(0), initial=0) < 2:
+                continue
+            first = there.argmax(0)
+            last = len(there) - 1 - there[::-1].argmax(0)
+            for word, which in (("first", first), ("last", last)):
+                kept = placed[which, np.arange(G.size)].reshape(G.shape)
+                if same(g, kept):
+                    words = (
+                        f"d{name} holds the {word} of up to {there.sum(0).max()} shares of each "
+                        "entry, where their sum is wanted"
+                    )
+                    found.append(Explanation(_of_shares(sample, there, G.shape), (word,), words))
+    return found[:1]
+
+
+def _of_shares(sample: Sample, there: Array, shape: tuple[int, ...]) -> str:
+    """What it is called to hold one share of several.
+
+    Where the shares of an entry are those of its own place and of all later ones, the later ones
+    are what recurs. Entries with different numbers of shares, or a loop, suggest an overwriting.
+    """
+    for axis, n in enumerate(shape):
+        if n == len(there) > 2:
+            each = np.moveaxis(there.reshape(n, *shape), axis + 1, 1).reshape(n, n, -1)
+            if all(np.array_equal(m, np.tri(n, dtype=bool)) for m in np.moveaxis(each, 2, 0)):
+                return "missing-recurrent-term"
+    counts = there.sum(0)
+    loops = len({id(o.site) for o in sample.tape}) < len(sample.tape)
+    if np.ptp(counts[counts > 0]) > 0 or loops:
+        return "overwrites-instead-of-accumulates"
+    return "missing-term"
+
+
+DIRECT = (
+    absent,
+    rounded,
+    constant_ratio,
+    argument_order,
+    permuted,
+    broadcast,
+    masked,
+    two_ratios,
+    cotangents,
+    contributions,
+)
