@@ -1,0 +1,249 @@
+"""Taps: the results of single statements of a backward, recorded, and changed on purpose.
+
+A tap is one array or number that a statement produces in one of its executions. `Bench` re-runs a
+backward with changed taps and says what the returned gradients do: a line that cannot reach an
+error, or whose every possible result leaves some of the error standing, is not its cause.
+"""
+
+import ast
+import sys
+import types
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gradcheck.instrument import Hook, Site, watching
+from gradcheck.subjects import Forward, Subject
+
+Array = np.ndarray
+Key = tuple[int, tuple, int]
+Plan = dict[Key, tuple[str, Any]]
+_WRITERS = {"at", "copyto", "put_along_axis", "place", "put", "putmask", "fill_diagonal"}
+_KEEPERS = {"append", "extend", "insert", "update", "setdefault"}
+_LAZY = (types.GeneratorType, map, zip, reversed)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One result: `part` is its place within a tuple, or names the array that is written into."""
+
+    site: Site
+    part: tuple
+    occurrence: int
+    value: Any  # a copy
+    object: Any  # itself
+
+    @property
+    def key(self) -> Key:
+        return id(self.site), self.part, self.occurrence
+
+    @property
+    def size(self) -> int:
+        return int(np.size(self.value))
+
+    @property
+    def is_float(self) -> bool:
+        return np.asarray(self.value).dtype.kind == "f"
+
+
+class Injector(Hook):
+    """Records the taps of a run, or adds to them or sets them as `plan` says."""
+
+    def __init__(self) -> None:
+        self.plan: Plan = {}
+        self.taps: list[Tap] | None = None
+        self.count: Counter[tuple[int, tuple]] = Counter()
+        self.on = False
+        self.events = 0
+        self.returned: Site | None = None  # the return that ran last
+        self.operands: tuple = ()  # of the call that raised
+
+    def call(self, site: Site, f: Any, /, *args: Any, **kwargs: Any) -> Any:
+        self.events += 1
+        if not self.on:
+            return f(*args, **kwargs)
+        name, owner = getattr(f, "__name__", ""), getattr(f, "__self__", None)
+        if type(owner) in (list, dict) and name in _KEEPERS:
+            args = tuple(self.through(site, (k,), a) for k, a in enumerate(args))
+        try:
+            value = f(*args, **kwargs)
+        except Exception:
+            self.operands = self.operands or (owner, *args)
+            raise
+        if name in _WRITERS and args:
+            self.write(site, "", args[0])
+        elif name in ("fill", "sort", "itemset") and isinstance(owner, np.ndarray):
+            self.write(site, "", owner)
+        elif isinstance(out := kwargs.get("out"), np.ndarray):
+            self.write(site, "", out)
+        return value
+
+    def assign(self, site: Site, value: Any) -> Any:
+        self.events += 1
+        if not self.on:
+            return value
+        about = statement(site.code)
+        if about.kind == "return":
+            self.returned = site
+        if about.unpacks and isinstance(value, _LAZY):
+            value = tuple(value)
+        self.bases(site, about)
+        return self.through(site, (), value, about.plain)
+
+    def augment(self, site: Site, value: Any) -> Any:
+        self.events += 1
+        if not self.on:
+            return value
+        self.bases(site, statement(site.code))
+        return self.through(site, (), value)
+
+    def bases(self, site: Site, about: "Statement") -> None:
+        """The arrays that a statement writes a part of."""
+        if about.bases:
+            names = sys._getframe(3).f_locals  # of the function that is watched
+            for name in about.bases:
+                self.write(site, name, names.get(name))
+
+    def write(self, site: Site, name: str, base: Any) -> None:
+        if isinstance(base, np.ndarray) and base.dtype.kind == "f" and base.flags.writeable:
+            change = self.passing(site, ("into", name), base)
+            if change is not None:
+                base[...] = _changed(base, change)
+
+    def through(self, site: Site, part: tuple, value: Any, plain: frozenset = frozenset()) -> Any:
+        """The value as it goes on; a tuple or list entry by entry."""
+        if type(value) in (tuple, list) and len(part) < 3 and len(value) <= 64:
+            new = [self.through(site, (*part, k), v) for k, v in enumerate(value) if k not in plain]
+            new = [value[k] if k in plain else new.pop(0) for k in range(len(value))]
+            if all(a is b for a, b in zip(new, value, strict=True)):
+                return value
+            return type(value)(new)
+        if -1 in plain or not _is_tappable(value):
+            return value
+        change = self.passing(site, part, value)
+        return value if change is None else _changed(value, change)
+
+    def passing(self, site: Site, part: tuple, value: Any) -> tuple[str, Any] | None:
+        place = id(site), part
+        n = self.count[place]
+        self.count[place] += 1
+        if self.taps is not None:
+            copied = value.copy() if isinstance(value, np.ndarray) else value
+            self.taps.append(Tap(site, part, n, copied, value))
+        return self.plan.get((*place, n)) if self.plan else None
+
+
+def _is_tappable(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "fiub" and value.size > 0
+    return isinstance(value, (float, int, np.floating, np.integer, np.bool_))
+
+
+def _changed(value: Any, change: tuple[str, Any]) -> Any:
+    how, by = change
+    if how == "set":
+        return by.copy() if isinstance(by, np.ndarray) else by
+    if isinstance(value, np.ndarray):
+        return value + by.reshape(value.shape).astype(value.dtype, copy=False)
+    return value + by[0] if np.size(by) else value
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the text of a statement says: where it writes, and which of its values are bare names.
+
+    `plain` holds the places of bare names in a return, -1 for a return of one name only.
+    """
+
+    bases: tuple[str, ...] = ()
+    unpacks: bool = False
+    plain: frozenset = frozenset()
+    kind: str = ""
+
+
+@lru_cache(maxsize=4096)
+def statement(code: str) -> Statement:
+    """Read the text of an assignment or a return.
+
+    >>> statement("return dx, x.T @ dy").plain, statement("dx[t], h = step(h)").bases
+    (frozenset({0}), ('dx',))
+    """
+    try:
+        node = ast.parse(code).body[0]
+    except (SyntaxError, IndexError):
+        return Statement()
+    if isinstance(node, ast.Return):
+        if isinstance(node.value, (ast.Tuple, ast.List)):
+            bare = {k for k, e in enumerate(node.value.elts) if isinstance(e, ast.Name)}
+            return Statement(plain=frozenset(bare), kind="return")
+        bare = {-1} if isinstance(node.value, ast.Name) else set()
+        return Statement(plain=frozenset(bare), kind="return")
+    targets = getattr(node, "targets", None) or [node.target] if hasattr(node, "value") else []
+    parts = [p for t in targets for p in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
+    bases = []
+    for p in parts:
+        while isinstance(p, ast.Subscript):
+            p = p.value
+            if isinstance(p, ast.Name):
+                bases.append(p.id)
+    value = getattr(node, "value", None)
+    copies = isinstance(value, (ast.Name, ast.Attribute)) or (
+        isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant)
+    )
+    return Statement(tuple(bases), len(parts) > 1, kind="unpack" if copies else "")
+
+
+class Bench:
+    """A subject at its point, its forward and backward open to injection inside `watching`.
+
+    `dys` are several cotangents, each a tuple. `spent` counts what the hook saw: a measure of cost
+    that no clock disturbs.
+    """
+
+    def __init__(self, subject: Subject, dys: list[tuple]):
+        self.subject, self.dys = subject, dys
+        self.hook = Injector()
+        self.ran: Any = None
+        self.spent = 0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        with np.errstate(all="ignore"), watching(self.subject.functions, self.hook):
+            self.ran = self.subject.run()
+            yield
+
+    def backward(self, k: int = 0, plan: Plan | None = None, ran: Forward | None = None) -> tuple:
+        """The gradients for cotangent k under a plan."""
+        with self.injecting(plan):
+            return self.subject.gradients(self.dys[k], ran or self.ran)
+
+    def forward(self, plan: Plan | None = None) -> Forward:
+        """The outputs and the cache under a plan."""
+        with self.injecting(plan):
+            return self.subject.run()
+
+    @contextmanager
+    def injecting(self, plan: Plan | None) -> Iterator[None]:
+        hook = self.hook
+        hook.plan, hook.on, hook.operands = plan or {}, True, ()
+        hook.count.clear()
+        try:
+            yield
+        finally:
+            hook.on = False
+            self.spent, hook.events = self.spent + hook.events + 8, 0
+
+    def record(self, run: Callable, *args: Any) -> tuple[Any, list[Tap]]:
+        """(result, taps) of a run; (what it raised, taps until then) where it does not end."""
+        taps = self.hook.taps = []
+        try:
+            return run(*args), taps
+        except Exception as error:
+            return error, taps
+        finally:
+            self.hook.taps = None
