@@ -25,6 +25,7 @@ Key = tuple[int, tuple, int]
 Plan = dict[Key, tuple[str, Any]]
 _WRITERS = {"at", "copyto", "put_along_axis", "place", "put", "putmask", "fill_diagonal"}
 _KEEPERS = {"append", "extend", "insert", "update", "setdefault"}
+_CHANGERS = _KEEPERS | {"pop", "popitem", "remove", "clear", "reverse", "sort"}
 _LAZY = (types.GeneratorType, map, zip, reversed)
 
 
@@ -62,12 +63,17 @@ class Injector(Hook):
         self.events = 0
         self.returned: Site | None = None  # the return that ran last
         self.operands: tuple = ()  # of the call that raised
+        self.owned: set[int] = set()  # lists and dicts that nobody may change
+        self.changed: Site | None = None  # the call that changed one
+        self.later: list[tuple[Site, str, Array]] = []  # arrays a part of which is being stored
 
     def call(self, site: Site, f: Any, /, *args: Any, **kwargs: Any) -> Any:
-        self.events += 1
+        self.seen()
         if not self.on:
             return f(*args, **kwargs)
         name, owner = getattr(f, "__name__", ""), getattr(f, "__self__", None)
+        if id(owner) in self.owned and name in _CHANGERS:
+            self.changed = self.changed or site
         if type(owner) in (list, dict) and name in _KEEPERS:
             args = tuple(self.through(site, (k,), a) for k, a in enumerate(args))
         try:
@@ -83,8 +89,12 @@ class Injector(Hook):
             self.write(site, "", out)
         return value
 
+    def compare(self, site: Site, value: Any) -> Any:
+        self.seen()
+        return value
+
     def assign(self, site: Site, value: Any) -> Any:
-        self.events += 1
+        self.seen()
         if not self.on:
             return value
         about = statement(site.code)
@@ -96,18 +106,24 @@ class Injector(Hook):
         return self.through(site, (), value, about.plain)
 
     def augment(self, site: Site, value: Any) -> Any:
-        self.events += 1
+        self.seen()
         if not self.on:
             return value
         self.bases(site, statement(site.code))
         return self.through(site, (), value)
 
     def bases(self, site: Site, about: "Statement") -> None:
-        """The arrays that a statement writes a part of."""
+        """The arrays that a statement is about to write a part of: taps once that has happened."""
         if about.bases:
             names = sys._getframe(3).f_locals  # of the function that is watched
-            for name in about.bases:
-                self.write(site, name, names.get(name))
+            self.later += [(site, n, b) for n in about.bases if (b := names.get(n)) is not None]
+
+    def seen(self) -> None:
+        self.events += 1
+        if self.later:
+            for site, name, base in self.later:
+                self.write(site, name, base)
+            self.later = []
 
     def write(self, site: Site, name: str, base: Any) -> None:
         if isinstance(base, np.ndarray) and base.dtype.kind == "f" and base.flags.writeable:
@@ -140,8 +156,8 @@ class Injector(Hook):
 
 def _is_tappable(value: Any) -> bool:
     if isinstance(value, np.ndarray):
-        return value.dtype.kind in "fiub" and value.size > 0
-    return isinstance(value, (float, int, np.floating, np.integer, np.bool_))
+        return value.dtype.kind in "fiubc"
+    return isinstance(value, (float, int, np.number, np.bool_))
 
 
 def _changed(value: Any, change: tuple[str, Any]) -> Any:
@@ -149,8 +165,8 @@ def _changed(value: Any, change: tuple[str, Any]) -> Any:
     if how == "set":
         return by.copy() if isinstance(by, np.ndarray) else by
     if isinstance(value, np.ndarray):
-        return value + by.reshape(value.shape).astype(value.dtype, copy=False)
-    return value + by[0] if np.size(by) else value
+        return value + by.astype(value.dtype, copy=False)
+    return value + (by if by.ndim else by[()])
 
 
 @dataclass(frozen=True)
@@ -232,6 +248,7 @@ class Bench:
         hook = self.hook
         hook.plan, hook.on, hook.operands = plan or {}, True, ()
         hook.count.clear()
+        hook.later.clear()
         try:
             yield
         finally:
@@ -247,3 +264,34 @@ class Bench:
             return error, taps
         finally:
             self.hook.taps = None
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The arrays in a nest of tuples, lists and dicts."""
+    if isinstance(value, (tuple, list)):
+        for v in value:
+            yield from leaves(v)
+    elif isinstance(value, dict):
+        yield from leaves(tuple(value.values()))
+    elif isinstance(value, np.ndarray):
+        yield value
+
+
+def containers(value: Any) -> Iterator[Any]:
+    """The lists and dicts in a nest."""
+    if isinstance(value, (list, dict)):
+        yield value
+    if isinstance(value, (tuple, list, dict)):
+        for v in value.values() if isinstance(value, dict) else value:
+            yield from containers(v)
+
+
+def swapped(value: Any, old: Array, new: Array) -> Any:
+    """A nest with one array in the place of another."""
+    if value is old:
+        return new
+    if type(value) in (tuple, list):
+        return type(value)(swapped(v, old, new) for v in value)
+    if type(value) is dict:
+        return {k: swapped(v, old, new) for k, v in value.items()}
+    return value
