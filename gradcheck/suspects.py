@@ -7,19 +7,20 @@ dimensions explain an error by less chance, and come first.
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from gradcheck.instrument import Site
+from gradcheck.subjects import Forward
 from gradcheck.taps import Bench, Plan, Tap, leaves, statement, swapped
 
 Array = np.ndarray
 STEP = 2.0**-15  # of central differences: 1e-9 in truncation, 1e-12 in rounding
 # operations that may be re-run: for the right gradients, the lines, the values of the forward
-TRUTHS, LINES, VALUES = 12_000, 30_000, 12_000
+TRUTHS, CACHE, LINES, VALUES = 8_000, 4_000, 20_000, 8_000
 WRONG = 1e-6  # relative to the largest entry of a gradient
 
 
@@ -104,7 +105,7 @@ class Search:
         before = bench.spent
         bench.forward()
         cost = 2 * (bench.spent - before) * len(subject.floats)
-        most = int(np.clip(TRUTHS // cost, 12, 64))
+        most = int(np.clip(TRUTHS // cost, 8, 64))
         rows, values, scales = [], [], []
         for i in subject.floats:
             x = subject.arrays[i]
@@ -147,10 +148,10 @@ class Search:
         """The number of the argument that each compared entry belongs to."""
         return np.repeat(np.arange(len(self.rows)), [len(r) for r in self.rows])
 
-    def moved(self, plan: Plan, k: int = 0) -> Array | None:
+    def moved(self, plan: Plan, k: int = 0, ran: Forward | None = None) -> Array | None:
         """How far the gradients move under a plan; None where the backward does not end."""
         try:
-            grads = self.bench.backward(k, plan)
+            grads = self.bench.backward(k, plan, ran)
             if any(np.shape(a) != np.shape(b) for a, b in zip(grads, self.grads, strict=True)):
                 return None
             after = self.flat(grads)
@@ -169,12 +170,14 @@ class Search:
         for line in self.lines:
             self.reach(line)
         self.check_taps()
-        found = self.return_of_others() + self.cache_of_others()
+        self.limit = self.bench.spent + LINES
+        found = self.return_of_others()
         for line in sorted(self.lines, key=lambda x: sum(t.size for t in x.injected)):
             if line.reaches:
                 self.solve(line)
             if line.reaches and line.injected:
                 self.test(line, np.ones_like(self.wrong))
+        found += self.cache_of_others()
         self.pair_values()
         found += [self.say(x) for x in self.ranked([x for x in self.lines if x.possible])]
         if not found:
@@ -284,12 +287,18 @@ class Search:
         alike = other is not None and bool(np.max(np.abs(up - other)) <= 1e-9 * most)
         errors = [e * rows for e in (self.error if alike else self.error[:1])]
         line.probes, line.possible, line.tested = [], True, False
+        if linear:
+            first, second = d, draw()
+            next_ = along(second, 1.0)
+            known = next_ is not None and self.elementwise(line, (first, up), (second, next_), errors)
+            if known:
+                return
         for _ in range(sum(map(math.prod, shapes)) + 1):
             column = up
             if not linear:
                 up, down = along(d, 2.0**-7), along(d, -(2.0**-7))
                 column = None if up is None or down is None else (up - down) * 2.0**6
-            if column is None or self.bench.spent > TRUTHS + LINES:
+            if column is None or self.bench.spent > self.limit:
                 line.rank = len(basis)
                 return
             left = column - basis.T @ (basis @ column)
@@ -306,10 +315,128 @@ class Search:
         line.rank, line.tested = len(basis), True
         line.possible = all(_within(basis, e) for e in errors)
 
+    def elementwise(self, line: Line, a: tuple, b: tuple, errors: list[Array]) -> bool:
+        """The test from two probes alone, where each gradient entry moves with one entry only."""
+        (d, up), (e, again) = a, b
+        d, e = (np.concatenate([np.ravel(x) for x in v]) for v in (d, e))
+        rows = np.flatnonzero(np.abs(up) > 1e-13)
+        ratio = e / d
+        order = np.argsort(ratio)
+        place = np.clip(np.searchsorted(ratio[order], again[rows] / up[rows]), 1, len(d) - 1) if len(d) > 1 else np.zeros(len(rows), int)
+        of = order[place]
+        if len(d) > 1:
+            below = order[place - 1]
+            nearer = np.abs(ratio[below] - again[rows] / up[rows]) < np.abs(ratio[of] - again[rows] / up[rows])
+            of = np.where(nearer, below, of)
+        if np.any(np.abs(again[rows] - up[rows] * ratio[of]) > 1e-9 * np.abs(again[rows])):
+            return False
+        factor = up[rows] / d[of]
+        line.rank, line.tested = len(set(of.tolist())), True
+        for error in errors:
+            weight = np.zeros(len(d))
+            np.add.at(weight, of, factor**2)
+            best = np.zeros(len(d))
+            np.add.at(best, of, factor * error[rows])
+            best = np.divide(best, weight, out=best, where=weight > 0)
+            rest = error.copy()
+            rest[rows] -= factor * best[of]
+            if np.max(np.abs(rest)) > 1e-5 * np.max(np.abs(error)) + 1e-7:
+                line.possible = False
+        return True
+
     # ---- values of the forward
 
     def pair_values(self) -> None:
-        pass
+        """Find the lines whose results are, or would have to be, gradients of forward values."""
+        values = [self.values(k) for k in range(len(self.base))]
+        for line in self.lines:
+            line.again = all(self.is_earlier(line, t) for t in line.injected)
+        own = {
+            id(line): [t for t in line.injected if self.moves_with_dy(t, values)]
+            for line in self.lines
+        }
+        wanted = {id(x): v for x in self.lines if x.possible and (v := self.wanted(x, own[id(x)], values))}
+        sizes = {t.size for ts in own.values() for t in ts}
+        right: dict[Any, str] = {}
+        for label, shape, d, slopes in self.sources(sizes):
+            for line in self.lines:
+                for t in own[id(line)]:
+                    if t.key not in right and _pairs([v[t.key] for v in values], shape, d, slopes):
+                        right[t.key] = label
+                fix = wanted.get(id(line))
+                if fix and not line.wanted and _pairs(fix, shape, d, slopes):
+                    line.wanted = label
+        for line in self.lines:
+            labels = {right.get(t.key, "") for t in own[id(line)]}
+            line.right = ", ".join(sorted(labels)) if labels and "" not in labels else ""
+
+    def values(self, k: int) -> dict[Any, Array]:
+        """The float results for cotangent k, by tap."""
+        _, taps = self.bench.record(self.bench.backward, k)
+        return {t.key: np.asarray(t.value) for t in taps if t.is_float and t.size}
+
+    def moves_with_dy(self, t: Tap, values: list[dict]) -> bool:
+        """Whether a result is there for each cotangent, and another for each."""
+        found = [v.get(t.key) for v in values]
+        return all(v is not None and v.shape == np.shape(t.value) for v in found) and not any(
+            np.array_equal(found[0], v) for v in found[1:]
+        )
+
+    def is_earlier(self, line: Line, tap: Tap) -> bool:
+        """Whether a result holds just the entries of one that was there before."""
+        mine = np.sort(np.ravel(tap.value))
+        for other in self.lines[: line.order]:
+            for t in other.injected:
+                if t.size == tap.size and np.array_equal(mine, np.sort(np.ravel(t.value))):
+                    return True
+        return any(
+            np.size(v) == tap.size and np.array_equal(mine, np.sort(np.ravel(v)))
+            for v in self.bench.dys[0]
+        )
+
+    def wanted(self, line: Line, own: list[Tap], values: list[dict]) -> list[Array] | None:
+        """By cotangent, the only results of a line that make the gradients right."""
+        if len(own) != 1 or line.injected != own or len(line.probes) != own[0].size:
+            return None
+        ds, columns = (np.array(v).T for v in zip(*line.probes, strict=True))
+        t, found = own[0], []
+        for k, error in enumerate(self.error):
+            step = ds @ np.linalg.lstsq(columns, error, rcond=None)[0]
+            if step.size != t.size or not self.explained(
+                self.moved({t.key: ("add", step.reshape(np.shape(t.value)))}, k), k
+            ):
+                return None
+            found.append(values[k][t.key] + step.reshape(np.shape(t.value)))
+        return found
+
+    def sources(self, sizes: set[int]) -> Iterator[tuple[str, tuple[int, ...], Array, Array]]:
+        """(words, shape, direction, slope of <dy, y> along it by cotangent) of forward values."""
+        bench = self.bench
+        for i in self.subject.floats:
+            x = self.subject.arrays[i]
+            if x.size in sizes:
+                d = self.rng.standard_normal(x.shape)
+                h = STEP * (float(np.max(np.abs(x))) or 1.0)
+                yield self.subject.names[i], x.shape, d, self.along_argument(i, h * d) / h
+        ran, taps = bench.record(bench.forward)
+        if isinstance(ran, Exception):
+            return
+        for n, y in enumerate(ran.y):
+            if np.size(y) in sizes:
+                d = self.rng.standard_normal(np.shape(y))
+                slopes = [float(np.sum(dy[n] * d)) for dy in bench.dys]
+                yield "the output", np.shape(y), d, np.array(slopes)
+        limit = bench.spent + VALUES
+        for t in {id(t.object): t for t in taps if t.is_float and t.size in sizes}.values():
+            if bench.spent > limit:
+                return
+            d = self.rng.standard_normal(np.shape(t.value))
+            h = STEP * (float(np.max(np.abs(t.value))) or 1.0)
+            try:
+                ends = [bench.forward({t.key: ("add", s * h * d)}).y for s in (1, -1)]
+            except Exception:
+                continue
+            yield f"{statement_target(t)} (line {t.site.line})", np.shape(t.value), d, self.paired(*ends) / h
 
     def return_of_others(self) -> list[Candidate]:
         """The return, if it only puts the gradients into each other's places."""
@@ -334,6 +461,7 @@ class Search:
         if isinstance(ran, Exception):
             return []
         kept = bench.hook.returned
+        limit = bench.spent + CACHE
         pool = {id(t.object): t for t in taps if isinstance(t.object, np.ndarray)}
         found = []
         for leaf in leaves(ran.cache):
@@ -341,17 +469,11 @@ class Search:
                 new = t.object
                 if new is leaf or new.shape != leaf.shape or new.dtype.kind != leaf.dtype.kind:
                     continue
-                cache = swapped(ran.cache, leaf, new)
-                try:
-                    fits = all(
-                        self.explained(
-                            self.flat(bench.subject.gradients(dy, _Ran(ran, cache))) - base, k
-                        )
-                        for k, (dy, base) in enumerate(zip(bench.dys, self.base, strict=True))
-                    )
-                except Exception:
-                    continue
-                if fits and kept:
+                if bench.spent > limit:
+                    return found
+                other = replace(ran, cache=swapped(ran.cache, leaf, new))
+                runs = (self.moved({}, k, other) for k in range(len(self.base)))
+                if kept and all(self.explained(move, k) for k, move in enumerate(runs)):
                     what = statement_target(t)
                     why = f"with {what} of line {t.site.line} in the cache every gradient is right"
                     found.append(self.at(kept, why))
@@ -379,10 +501,20 @@ class Search:
         return []
 
     def ranked(self, lines: list[Line]) -> list[Line]:
-        return sorted(lines, key=lambda x: (not x.solved, not x.tested, x.rank))
+        solved = [x for x in lines if x.solved]
+        if solved:
+            return solved
+        aims = [x for x in lines if x.wanted and not x.right]
+        if aims:  # that value makes all right: what comes after it is right
+            first = min(aims, key=lambda x: x.order)
+            lines = [x for x in lines if x.order <= first.order]
+        open_ = [x for x in lines if not x.right or x.again]
+        short = [x for x in lines if x not in open_ and x.wanted]
+        lines = (open_ + short) or lines
+        return sorted(lines, key=lambda x: (x.right != "", not x.tested, x.rank))
 
     def say(self, line: Line) -> Candidate:
-        return self.at(line.site, line.solved or f"{line.tested} {line.rank}")
+        return self.at(line.site, line.solved or f"{line.tested} {line.rank} R {line.right} W {line.wanted}")
 
     def at(self, site: Site, why: str) -> Candidate:
         return Candidate(site.file, site.line, site.function, site.code, why)
@@ -394,18 +526,24 @@ class Search:
         return ()
 
 
-@dataclass(frozen=True)
-class _Ran:
-    ran: Any
-    cache: Any
-
-    @property
-    def single(self) -> bool:
-        return self.ran.single
-
-
 def statement_target(t: Tap) -> str:
     return t.site.target if t.site.target != "return" else "the value"
+
+
+def _pairs(values: list[Array], shape: tuple[int, ...], d: Array, slopes: Array) -> bool:
+    """Whether values, by cotangent, have these slopes along d, in some order of their axes."""
+    if values[0].size != d.size or not all(np.any(v) for v in values):
+        return False
+    orders = list(permutations(range(values[0].ndim)))[:24]
+    for order in orders:
+        laid = [np.transpose(v, order).reshape(shape) for v in values]
+        far = 1e-6 * np.linalg.norm(d) / math.sqrt(d.size)
+        if all(
+            abs(float(np.sum(v * d)) - s) <= far * float(np.linalg.norm(v)) + 1e-12
+            for v, s in zip(laid, slopes, strict=True)
+        ):
+            return True
+    return False
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
