@@ -8,7 +8,7 @@ dimensions explain an error by less chance, and come first.
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import permutations
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Line:
     wanted: str = ""  # the forward value whose gradient its result would have to be
     again: bool = False  # its result is an earlier one, moved at most
     probes: list[tuple[Array, Array]] = field(default_factory=list)
+    steps: list[Array] = field(default_factory=list)  # by cotangent, what makes all right
 
     @property
     def site(self) -> Site:
@@ -88,6 +89,7 @@ class Search:
         self.bench, self.subject, self.last, self.rng = bench, bench.subject, last, rng
         self.taps, self.grads = taps, grads
         self.uninspected: list[str] = []
+        self.recorded: dict[int, dict[Any, Any]] = {}
         by_line: dict[tuple, list[Tap]] = {}
         for t in taps:
             by_line.setdefault((t.site.file, t.site.line, t.site.function), []).append(t)
@@ -211,6 +213,16 @@ class Search:
 
     def solve(self, line: Line) -> None:
         """Look for whole numbers or truth values with which every gradient would be right."""
+        parts = {t.part: t for t in line.taps}
+        if statement(line.site.code).unpacks and len(parts) == len(line.taps) <= 8:
+            for a, b in combinations(line.taps, 2):
+                if np.shape(a.value) == np.shape(b.value) and not np.array_equal(a.value, b.value):
+                    if all(
+                        self.explained(self.moved(self.exchange(a, b, k), k), k)
+                        for k in range(len(self.error))
+                    ):
+                        line.solved = "with two of its values exchanged every gradient is right"
+                        return
         discrete = [t for t in line.taps if np.asarray(t.value).dtype.kind in "iub"]
         if line.injected or not discrete or len({t.part for t in discrete}) < len(discrete):
             return
@@ -245,6 +257,11 @@ class Search:
                         "every gradient is right"
                     )
                     return
+
+    def exchange(self, a: Tap, b: Tap, k: int) -> Plan:
+        """The plan that puts two results of cotangent k in each other's place."""
+        values = self.values(k)
+        return {a.key: ("set", values[b.key]), b.key: ("set", values[a.key])}
 
     def test(self, line: Line, rows: Array) -> None:
         """Whether the error lies in the range of d(returned)/d(result)."""
@@ -286,7 +303,7 @@ class Search:
         # what depends on dy, as a value of the forward does, has another range for each
         alike = other is not None and bool(np.max(np.abs(up - other)) <= 1e-9 * most)
         errors = [e * rows for e in (self.error if alike else self.error[:1])]
-        line.probes, line.possible, line.tested = [], True, False
+        line.probes, line.steps, line.possible, line.tested = [], [], True, False
         if linear:
             first, second = d, draw()
             next_ = along(second, 1.0)
@@ -331,7 +348,7 @@ class Search:
         if np.any(np.abs(again[rows] - up[rows] * ratio[of]) > 1e-9 * np.abs(again[rows])):
             return False
         factor = up[rows] / d[of]
-        line.rank, line.tested = len(set(of.tolist())), True
+        line.rank, line.tested, line.steps = len(set(of.tolist())), True, []
         for error in errors:
             weight = np.zeros(len(d))
             np.add.at(weight, of, factor**2)
@@ -340,6 +357,7 @@ class Search:
             best = np.divide(best, weight, out=best, where=weight > 0)
             rest = error.copy()
             rest[rows] -= factor * best[of]
+            line.steps.append(best)
             if np.max(np.abs(rest)) > 1e-5 * np.max(np.abs(error)) + 1e-7:
                 line.possible = False
         return True
@@ -361,7 +379,7 @@ class Search:
         for label, shape, d, slopes in self.sources(sizes):
             for line in self.lines:
                 for t in own[id(line)]:
-                    if t.key not in right and _pairs([v[t.key] for v in values], shape, d, slopes):
+                    if t.key not in right and _pairs([np.asarray(v[t.key]) for v in values], shape, d, slopes):
                         right[t.key] = label
                 fix = wanted.get(id(line))
                 if fix and not line.wanted and _pairs(fix, shape, d, slopes):
@@ -370,15 +388,17 @@ class Search:
             labels = {right.get(t.key, "") for t in own[id(line)]}
             line.right = ", ".join(sorted(labels)) if labels and "" not in labels else ""
 
-    def values(self, k: int) -> dict[Any, Array]:
-        """The float results for cotangent k, by tap."""
-        _, taps = self.bench.record(self.bench.backward, k)
-        return {t.key: np.asarray(t.value) for t in taps if t.is_float and t.size}
+    def values(self, k: int) -> dict[Any, Any]:
+        """The results for cotangent k, by tap."""
+        if k not in self.recorded:
+            _, taps = self.bench.record(self.bench.backward, k)
+            self.recorded[k] = {t.key: t.value for t in taps}
+        return self.recorded[k]
 
     def moves_with_dy(self, t: Tap, values: list[dict]) -> bool:
         """Whether a result is there for each cotangent, and another for each."""
         found = [v.get(t.key) for v in values]
-        return all(v is not None and v.shape == np.shape(t.value) for v in found) and not any(
+        return all(v is not None and np.shape(v) == np.shape(t.value) for v in found) and not any(
             np.array_equal(found[0], v) for v in found[1:]
         )
 
@@ -396,12 +416,15 @@ class Search:
 
     def wanted(self, line: Line, own: list[Tap], values: list[dict]) -> list[Array] | None:
         """By cotangent, the only results of a line that make the gradients right."""
-        if len(own) != 1 or line.injected != own or len(line.probes) != own[0].size:
+        if len(own) != 1 or line.injected != own or line.rank != own[0].size:
             return None
-        ds, columns = (np.array(v).T for v in zip(*line.probes, strict=True))
-        t, found = own[0], []
-        for k, error in enumerate(self.error):
-            step = ds @ np.linalg.lstsq(columns, error, rcond=None)[0]
+        t, found, steps = own[0], [], line.steps
+        if not steps:
+            ds, columns = (np.array(v).T for v in zip(*line.probes, strict=True))
+            steps = [ds @ np.linalg.lstsq(columns, e, rcond=None)[0] for e in self.error]
+        if len(steps) < len(self.error):
+            return None
+        for k, step in enumerate(steps):
             if step.size != t.size or not self.explained(
                 self.moved({t.key: ("add", step.reshape(np.shape(t.value)))}, k), k
             ):
@@ -427,16 +450,21 @@ class Search:
                 slopes = [float(np.sum(dy[n] * d)) for dy in bench.dys]
                 yield "the output", np.shape(y), d, np.array(slopes)
         limit = bench.spent + VALUES
-        for t in {id(t.object): t for t in taps if t.is_float and t.size in sizes}.values():
+        first: dict[int, Tap] = {}
+        for t in taps:
+            if t.is_float and t.size in sizes:
+                first.setdefault(id(t.object), t)
+        names = {id(t.object): _name(t) for t in taps[::-1] if t.site.target != "return"}
+        for t in first.values():
             if bench.spent > limit:
                 return
             d = self.rng.standard_normal(np.shape(t.value))
-            h = STEP * (float(np.max(np.abs(t.value))) or 1.0)
+            h = STEP * (float(np.median(np.abs(t.value))) or 1.0)  # masked scores are huge
             try:
                 ends = [bench.forward({t.key: ("add", s * h * d)}).y for s in (1, -1)]
             except Exception:
                 continue
-            yield f"{statement_target(t)} (line {t.site.line})", np.shape(t.value), d, self.paired(*ends) / h
+            yield names.get(id(t.object), _name(t)), np.shape(t.value), d, self.paired(*ends) / h
 
     def return_of_others(self) -> list[Candidate]:
         """The return, if it only puts the gradients into each other's places."""
@@ -474,8 +502,7 @@ class Search:
                 other = replace(ran, cache=swapped(ran.cache, leaf, new))
                 runs = (self.moved({}, k, other) for k in range(len(self.base)))
                 if kept and all(self.explained(move, k) for k, move in enumerate(runs)):
-                    what = statement_target(t)
-                    why = f"with {what} of line {t.site.line} in the cache every gradient is right"
+                    why = f"with {_name(t)} in its place in the cache every gradient is right"
                     found.append(self.at(kept, why))
         return found
 
@@ -498,7 +525,14 @@ class Search:
         return [self.say(x) for x in found] + ([self.at(self.last, "it returns")] if self.last else [])
 
     def discarded(self) -> list[Candidate]:
-        return []
+        """Lines that give the name _ to a gradient: a path may end there."""
+        values = [self.values(k) for k in range(len(self.base))]
+        return [
+            self.at(x.site, "it throws a gradient away")
+            for x in self.lines
+            if "_" in [n.strip() for n in x.site.target.split(",")]
+            and any(self.moves_with_dy(t, values) for t in x.injected)
+        ]
 
     def ranked(self, lines: list[Line]) -> list[Line]:
         solved = [x for x in lines if x.solved]
@@ -510,8 +544,39 @@ class Search:
             lines = [x for x in lines if x.order <= first.order]
         open_ = [x for x in lines if not x.right or x.again]
         short = [x for x in lines if x not in open_ and x.wanted]
-        lines = (open_ + short) or lines
-        return sorted(lines, key=lambda x: (x.right != "", not x.tested, x.rank))
+        open_ = self.beyond_right(open_) or open_
+        # lines that only read, or make zeros for others to fill, and whole numbers: seldom wrong
+        good = [x for x in open_ if not self.is_idle(x)]
+        lines = (good + short) or open_ or lines
+        return sorted(lines, key=lambda x: (x in short, not x.tested, x.rank))
+
+    def is_idle(self, line: Line) -> bool:
+        about = statement(line.site.code)
+        if about.kind == "read":
+            return True
+        arrays = [t.object for t in line.taps if isinstance(t.object, np.ndarray)]
+        filled = {id(t.object) for x in self.lines for t in x.taps if t.part[:1] == ("into",)}
+        zeros = all(not np.any(t.value) for t in line.injected)
+        return bool(arrays) and zeros and all(id(a) in filled for a in arrays)
+
+    def beyond_right(self, lines: list[Line]) -> list[Line]:
+        """Those that reach the error by other ways than through values known to be right."""
+        held = {
+            t.key: ("set", t.value)
+            for x in self.lines
+            if x.right and not x.again
+            for t in x.injected
+            if t.part[:1] != ("into",)
+        }
+        kept = []
+        for line in lines:
+            moved = None
+            if held and line.injected:
+                plan = held | {t.key: _shaken(t, self.rng) for t in line.injected}
+                moved = self.moved(plan)
+            if moved is None or (self.wrong & (np.abs(moved) > 1e-13)).any():
+                kept.append(line)
+        return kept
 
     def say(self, line: Line) -> Candidate:
         return self.at(line.site, line.solved or f"{line.tested} {line.rank} R {line.right} W {line.wanted}")
@@ -526,24 +591,24 @@ class Search:
         return ()
 
 
-def statement_target(t: Tap) -> str:
-    return t.site.target if t.site.target != "return" else "the value"
+def _name(t: Tap) -> str:
+    """How to speak of a value of the forward."""
+    target = t.site.target.split(",")
+    inside = [k for k in t.part if isinstance(k, int)]
+    if t.site.target in ("return", "") or (inside and inside[0] >= len(target)):
+        return f"the value of line {t.site.line}"
+    return f"{target[inside[0] if inside else 0].strip()} (line {t.site.line})"
 
 
 def _pairs(values: list[Array], shape: tuple[int, ...], d: Array, slopes: Array) -> bool:
-    """Whether values, by cotangent, have these slopes along d, in some order of their axes."""
+    """Whether values, by cotangent, have these slopes along d."""
     if values[0].size != d.size or not all(np.any(v) for v in values):
         return False
-    orders = list(permutations(range(values[0].ndim)))[:24]
-    for order in orders:
-        laid = [np.transpose(v, order).reshape(shape) for v in values]
-        far = 1e-6 * np.linalg.norm(d) / math.sqrt(d.size)
-        if all(
-            abs(float(np.sum(v * d)) - s) <= far * float(np.linalg.norm(v)) + 1e-12
-            for v, s in zip(laid, slopes, strict=True)
-        ):
-            return True
-    return False
+    far = 1e-6 * np.linalg.norm(d) / math.sqrt(d.size)
+    return all(
+        abs(float(np.sum(v.reshape(shape) * d)) - s) <= far * float(np.linalg.norm(v)) + 1e-12
+        for v, s in zip(values, slopes, strict=True)
+    )
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -207,11 +207,25 @@ def statement(code: str) -> Statement:
             p = p.value
             if isinstance(p, ast.Name):
                 bases.append(p.id)
-    value = getattr(node, "value", None)
-    copies = isinstance(value, (ast.Name, ast.Attribute)) or (
-        isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant)
-    )
-    return Statement(tuple(bases), len(parts) > 1, kind="unpack" if copies else "")
+    value = node.value
+    alias = isinstance(value, ast.Name) and len(parts) == 1  # that may lack a step
+    reads = value is not None and not alias and _only_reads(value)
+    kind = "read" if reads else ""
+    return Statement(tuple(bases), len(parts) > 1, kind=kind)
+
+
+def _only_reads(node: ast.expr) -> bool:
+    """Whether an expression computes nothing."""
+    reads = (ast.Attribute, ast.Subscript, ast.Tuple, ast.GeneratorExp, ast.Name)
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, (ast.Constant, ast.Name)) and _only_reads(node.value)
+    if isinstance(node, ast.Tuple):
+        return all(map(_only_reads, node.elts))
+    if isinstance(node, ast.GeneratorExp):
+        return _only_reads(node.elt)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "len"
+    return isinstance(node, reads)
 
 
 class Bench:
