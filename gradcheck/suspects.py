@@ -65,12 +65,16 @@ class Line:
         return self.taps[0].site
 
     @property
+    def function(self) -> str:
+        return self.site.function.split(".")[-1]
+
+    @property
     def injected(self) -> list[Tap]:
         """The float taps; of an array that is written in parts only the whole, at the end."""
         floats = [t for t in self.taps if t.is_float and t.size]
         whole = list({t.part: t for t in floats if t.part[:1] == ("into",)}.values())
         about = statement(self.site.code)
-        if whole and not about.unpacks:
+        if whole and not about.unpacks and self.taps[0].site.target != "return":
             return whole
         return [t for t in floats if t.part[:1] != ("into",)] + whole
 
@@ -370,7 +374,7 @@ class Search:
         for line in self.lines:
             line.again = all(self.is_earlier(line, t) for t in line.injected)
         own = {
-            id(line): [t for t in line.injected if self.moves_with_dy(t, values)]
+            id(line): [t for t in line.injected if self.moves_with_dy(t)]
             for line in self.lines
         }
         wanted = {id(x): v for x in self.lines if x.possible and (v := self.wanted(x, own[id(x)], values))}
@@ -395,8 +399,9 @@ class Search:
             self.recorded[k] = {t.key: t.value for t in taps}
         return self.recorded[k]
 
-    def moves_with_dy(self, t: Tap, values: list[dict]) -> bool:
+    def moves_with_dy(self, t: Tap) -> bool:
         """Whether a result is there for each cotangent, and another for each."""
+        values = [self.values(k) for k in range(len(self.base))]
         found = [v.get(t.key) for v in values]
         return all(v is not None and np.shape(v) == np.shape(t.value) for v in found) and not any(
             np.array_equal(found[0], v) for v in found[1:]
@@ -495,7 +500,8 @@ class Search:
         for leaf in leaves(ran.cache):
             for t in pool.values():
                 new = t.object
-                if new is leaf or new.shape != leaf.shape or new.dtype.kind != leaf.dtype.kind:
+                other_kind = leaf.dtype.kind == "f" and new.dtype.kind != "f"
+                if new is leaf or new.shape != leaf.shape or other_kind:
                     continue
                 if bench.spent > limit:
                     return found
@@ -526,34 +532,36 @@ class Search:
 
     def discarded(self) -> list[Candidate]:
         """Lines that give the name _ to a gradient: a path may end there."""
-        values = [self.values(k) for k in range(len(self.base))]
         return [
             self.at(x.site, "it throws a gradient away")
             for x in self.lines
             if "_" in [n.strip() for n in x.site.target.split(",")]
-            and any(self.moves_with_dy(t, values) for t in x.injected)
+            and any(self.moves_with_dy(t) for t in x.injected)
         ]
 
     def ranked(self, lines: list[Line]) -> list[Line]:
         solved = [x for x in lines if x.solved]
-        if solved:
-            return solved
+        lines = [x for x in lines if not x.solved]
         aims = [x for x in lines if x.wanted and not x.right]
         if aims:  # that value makes all right: what comes after it is right
             first = min(aims, key=lambda x: x.order)
-            lines = [x for x in lines if x.order <= first.order]
+            lines = [
+                x
+                for x in lines
+                if x.order <= first.order or f"{first.function}(" in x.site.code
+            ]
         open_ = [x for x in lines if not x.right or x.again]
         short = [x for x in lines if x not in open_ and x.wanted]
         open_ = self.beyond_right(open_) or open_
         # lines that only read, or make zeros for others to fill, and whole numbers: seldom wrong
         good = [x for x in open_ if not self.is_idle(x)]
-        lines = (good + short) or open_ or lines
-        return sorted(lines, key=lambda x: (x in short, not x.tested, x.rank))
+        lines = (good + short) or (lines if not solved and not open_ else [] if solved else open_)
+        return solved + sorted(lines, key=lambda x: (x in short, not x.tested, x.rank))
 
     def is_idle(self, line: Line) -> bool:
         about = statement(line.site.code)
-        if about.kind == "read":
-            return True
+        if about.kind == "read":  # unless it is a share of dy that may lack another
+            return about.unpacks or not any(self.moves_with_dy(t) for t in line.injected)
         arrays = [t.object for t in line.taps if isinstance(t.object, np.ndarray)]
         filled = {id(t.object) for x in self.lines for t in x.taps if t.part[:1] == ("into",)}
         zeros = all(not np.any(t.value) for t in line.injected)

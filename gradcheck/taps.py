@@ -65,10 +65,9 @@ class Injector(Hook):
         self.operands: tuple = ()  # of the call that raised
         self.owned: set[int] = set()  # lists and dicts that nobody may change
         self.changed: Site | None = None  # the call that changed one
-        self.later: list[tuple[Site, str, Array]] = []  # arrays a part of which is being stored
 
     def call(self, site: Site, f: Any, /, *args: Any, **kwargs: Any) -> Any:
-        self.seen()
+        self.events += 1
         if not self.on:
             return f(*args, **kwargs)
         name, owner = getattr(f, "__name__", ""), getattr(f, "__self__", None)
@@ -89,12 +88,8 @@ class Injector(Hook):
             self.write(site, "", out)
         return value
 
-    def compare(self, site: Site, value: Any) -> Any:
-        self.seen()
-        return value
-
     def assign(self, site: Site, value: Any) -> Any:
-        self.seen()
+        self.events += 1
         if not self.on:
             return value
         about = statement(site.code)
@@ -102,28 +97,38 @@ class Injector(Hook):
             self.returned = site
         if about.unpacks and isinstance(value, _LAZY):
             value = tuple(value)
-        self.bases(site, about)
-        return self.through(site, (), value, about.plain)
+        value = self.through(site, (), value, about.plain)
+        return self.stored(site, about, value) if about.stores else value
 
     def augment(self, site: Site, value: Any) -> Any:
-        self.seen()
+        self.events += 1
         if not self.on:
             return value
-        self.bases(site, statement(site.code))
-        return self.through(site, (), value)
+        value = self.through(site, (), value)
+        about = statement(site.code)
+        return self.stored(site, about, value) if about.stores else value
 
-    def bases(self, site: Site, about: "Statement") -> None:
-        """The arrays that a statement is about to write a part of: taps once that has happened."""
-        if about.bases:
-            names = sys._getframe(3).f_locals  # of the function that is watched
-            self.later += [(site, n, b) for n in about.bases if (b := names.get(n)) is not None]
+    def stored(self, site: Site, about: "Statement", value: Any) -> Any:
+        """The value of a statement that writes a part of an array: a tap of the whole array.
 
-    def seen(self) -> None:
-        self.events += 1
-        if self.later:
-            for site, name, base in self.later:
-                self.write(site, name, base)
-            self.later = []
+        The part is written here, ahead of the statement, which then writes what is there.
+        """
+        frame = sys._getframe(3)  # of the function that is watched
+        for k, name, index in about.stores:
+            base = frame.f_locals.get(name)
+            if not isinstance(base, np.ndarray) or base.dtype.kind != "f":
+                continue
+            if k is not None and not isinstance(value, (tuple, list)):
+                continue
+            try:
+                at = eval(index, frame.f_globals, frame.f_locals)  # what the statement itself says
+                base[at] = value if k is None else value[k]
+            except Exception:  # the statement will say so itself
+                continue
+            self.write(site, name, base)
+            now = base[at].copy() if isinstance(base[at], np.ndarray) else base[at]
+            value = now if k is None else type(value)((*value[:k], now, *value[k + 1 :]))
+        return value
 
     def write(self, site: Site, name: str, base: Any) -> None:
         if isinstance(base, np.ndarray) and base.dtype.kind == "f" and base.flags.writeable:
@@ -173,10 +178,11 @@ def _changed(value: Any, change: tuple[str, Any]) -> Any:
 class Statement:
     """What the text of a statement says: where it writes, and which of its values are bare names.
 
-    `plain` holds the places of bare names in a return, -1 for a return of one name only.
+    `plain` holds the places of bare names in a return, -1 for a return of one name only; `stores`
+    the place among several targets, the name and the index of each part of an array written.
     """
 
-    bases: tuple[str, ...] = ()
+    stores: tuple[tuple[int | None, str, types.CodeType], ...] = ()
     unpacks: bool = False
     plain: frozenset = frozenset()
     kind: str = ""
@@ -186,8 +192,8 @@ class Statement:
 def statement(code: str) -> Statement:
     """Read the text of an assignment or a return.
 
-    >>> statement("return dx, x.T @ dy").plain, statement("dx[t], h = step(h)").bases
-    (frozenset({0}), ('dx',))
+    >>> statement("return dx, x.T @ dy").plain, statement("dx[t], h = step(h)").stores[0][:2]
+    (frozenset({0}), (0, 'dx'))
     """
     try:
         node = ast.parse(code).body[0]
@@ -201,17 +207,26 @@ def statement(code: str) -> Statement:
         return Statement(plain=frozenset(bare), kind="return")
     targets = getattr(node, "targets", None) or [node.target] if hasattr(node, "value") else []
     parts = [p for t in targets for p in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
-    bases = []
-    for p in parts:
-        while isinstance(p, ast.Subscript):
-            p = p.value
-            if isinstance(p, ast.Name):
-                bases.append(p.id)
+    stores = []
+    for k, p in enumerate(parts):
+        if isinstance(p, ast.Subscript) and isinstance(p.value, ast.Name):
+            index = compile(ast.unparse(ast.Expression(_as_index(p.slice))), "index", "eval")
+            stores.append((k if len(parts) > 1 else None, p.value.id, index))
     value = node.value
     alias = isinstance(value, ast.Name) and len(parts) == 1  # that may lack a step
     reads = value is not None and not alias and _only_reads(value)
     kind = "read" if reads else ""
-    return Statement(tuple(bases), len(parts) > 1, kind=kind)
+    return Statement(tuple(stores), len(parts) > 1, kind=kind)
+
+
+def _as_index(node: ast.expr) -> ast.expr:
+    """What stands between brackets, as an expression: ``1:, k`` as ``(slice(1, None), k)``."""
+    if isinstance(node, ast.Tuple):
+        return ast.Tuple([_as_index(e) for e in node.elts], ast.Load())
+    if isinstance(node, ast.Slice):
+        ends = [e or ast.Constant(None) for e in (node.lower, node.upper, node.step)]
+        return ast.Call(ast.Name("slice", ast.Load()), ends, [])
+    return node
 
 
 def _only_reads(node: ast.expr) -> bool:
@@ -262,7 +277,6 @@ class Bench:
         hook = self.hook
         hook.plan, hook.on, hook.operands = plan or {}, True, ()
         hook.count.clear()
-        hook.later.clear()
         try:
             yield
         finally:
