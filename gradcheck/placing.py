@@ -15,8 +15,8 @@ import numpy as np
 
 from gradcheck.instrument import Site
 from gradcheck.subjects import Subject, copied
-from gradcheck.suspects import Candidate, Search, distinct
-from gradcheck.taps import Bench, Injector, Tap, leaves, statement
+from gradcheck.suspects import Candidate, Search, distinct, shaken, truths
+from gradcheck.taps import Bench, Injector, Tap, containers, leaves, statement
 
 COTANGENTS = 3
 
@@ -66,18 +66,26 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
     dys = [tuple(_cotangent(v, rng) for v in y) for _ in range(COTANGENTS)]
     bench = Bench(subject, dys)
     with bench.watching():
+        bench.forward()
+        cost = bench.spent
+        hook = bench.hook
+        hook.owned = set(map(id, containers(bench.ran.cache)))
         grads, taps = bench.record(bench.backward)
+        if hook.changed:
+            why = "it changes a list of the cache, which is then another for the next call"
+            return Placed((_candidate(hook.changed, why),))
         if isinstance(grads, Exception):
             return Placed(_crashed(subject, grads, bench.hook, taps))
         taps = [t for t in taps if t.site.function.split(".")[-1] not in set(trusted)]
         last = bench.hook.returned
-        writes = _written(bench)
-        if writes:
-            return Placed(writes)
-        odd = _odd(subject, taps, grads, last)
-        if odd:
-            return Placed(odd)
-        search = Search(bench, taps, grads, last, rng)
+        found = (
+            _written(bench, taps) or _odd(bench, taps, last) or _misshapen(bench, taps, last, rng)
+        )
+        if found:
+            return Placed(found)
+    right = truths(bench, cost, rng)
+    with bench.watching():
+        search = Search(bench, taps, grads, last, right, rng)
         found = search.candidates()
         return Placed(found, search.innocent(found), search.known(), tuple(search.uninspected))
 
@@ -117,7 +125,7 @@ def _crashed(
     return distinct([*found[:1], *made[::-1], *found[1:]])
 
 
-def _written(bench: Bench) -> tuple[Candidate, ...]:
+def _written(bench: Bench, taps: list[Tap]) -> tuple[Candidate, ...]:
     """The line that writes into dy, into the cache or into an argument, found by forbidding it."""
     subject = bench.subject
     arrays, dy = copied(subject.arrays), copied(bench.dys[0])
@@ -134,44 +142,79 @@ def _written(bench: Bench) -> tuple[Candidate, ...]:
         if "read-only" not in str(error):
             return ()
         why = "it writes into an array that is not its own: dy, the cache or an argument"
-        return tuple(replace(c, why=why) for c in _crashed(subject, error)[:1])
+        found = [replace(c, why=why) for c in _crashed(subject, error)[:1]]
+        # where the array got the name under which it is written
+        found += [
+            _candidate(t.site, "it gives that array another name; a copy would be safe")
+            for t in taps
+            if found
+            and t.site.line < found[0].line
+            and t.site.function.split(".")[-1] == found[0].function
+            and found[0].code.startswith(t.site.target)
+            and t.part == ()
+        ]
+        return tuple(found)
     finally:
         for a in locked:
             a.flags.writeable = True
     return ()
 
 
-def _odd(
-    subject: Subject, taps: list[Tap], grads: tuple, last: Site | None
-) -> tuple[Candidate, ...]:
-    """The first line whose result is not finite or of another dtype; where shapes come from."""
+def _odd(bench: Bench, taps: list[Tap], last: Site | None) -> tuple[Candidate, ...]:
+    """The first line whose result is not finite, or of another dtype than was given."""
+    subject = bench.subject
     given = subject.arrays[subject.floats[0]].dtype
     for t in taps:
         value = np.asarray(t.value)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             return (_candidate(t.site, "its result is not finite, and what came before is"),)
         if isinstance(t.value, np.ndarray) and value.dtype.kind in "fc" and value.dtype != given:
-            return (_candidate(t.site, f"its result is {value.dtype}, where {given} was given"),)
+            why = f"its result is {value.dtype}, where {given} was given"
+            found = [_candidate(t.site, why)]
+            if statement(t.site.code).kind == "read":  # saved so by the forward
+                bench.forward()
+                if bench.hook.returned:
+                    why = f"it saves {value.dtype} in the cache, where {given} was given"
+                    found.insert(0, _candidate(bench.hook.returned, why))
+            return tuple(found)
+    return ()
+
+
+def _misshapen(
+    bench: Bench, taps: list[Tap], last: Site | None, rng: np.random.Generator
+) -> tuple[Candidate, ...]:
+    """The lines that a gradient of the wrong shape, or no gradient at all, comes from."""
+    subject = bench.subject
+    grads = bench.backward()
     shapes = [subject.arrays[i].shape for i in subject.floats]
     found = []
-    if sorted(map(np.shape, grads)) == sorted(shapes) and last:
+    if sorted(map(np.shape, grads)) == sorted(shapes) != list(map(np.shape, grads)) and last:
         if list(map(np.shape, grads)) != shapes:
             found.append(_candidate(last, "it returns the gradients in another order"))
-    for i, g in zip(subject.floats, grads, strict=True):
-        name, shape = subject.names[i], subject.arrays[i].shape
-        if g is None or np.shape(g) != shape or np.asarray(g).dtype.kind not in "fc":
-            got = "None" if g is None else f"{np.asarray(g).dtype} of shape {np.shape(g)}"
-            why = f"d{name} is {got}; {name} has shape {shape}"
-            found += [
-                _candidate(t.site, why)
-                for t in taps
-                if isinstance(g, np.ndarray)
-                and isinstance(t.object, np.ndarray)
-                and (t.object is g or (t.size == g.size and np.may_share_memory(t.object, g)))
-            ]
-            if last:
-                found.append(_candidate(last, why))
+    for k, (i, g) in enumerate(zip(subject.floats, grads, strict=True)):
+        name, shape = subject.names[i], shapes[k]
+        if g is not None and np.shape(g) == shape and np.asarray(g).dtype.kind in "fc":
+            continue
+        got = "None" if g is None else f"{np.asarray(g).dtype} of shape {np.shape(g)}"
+        why = f"d{name} is {got}; {name} has shape {shape}"
+        sites = [t.site for t in taps if g is not None and _is_same(t, g)]
+        sites += [last] * (last is not None)
+        if g is not None and len(set(sites)) < 2:  # computed where it is returned: what leads there
+            for t in taps[::-1]:
+                moved = bench.record(bench.backward, 0, {t.key: shaken(t, rng)})[0]
+                if isinstance(moved, tuple) and t.is_float and t.size:
+                    leads = [not np.array_equal(a, b) for a, b in zip(moved, grads, strict=True)]
+                    if leads[k] and sum(leads) == 1:
+                        sites.append(t.site)
+        found += [_candidate(site, why) for site in sites]
     return distinct(found)
+
+
+def _is_same(t: Tap, g: Any) -> bool:
+    """Whether a result is the array g, or a view of it with as many entries."""
+    if not isinstance(t.object, np.ndarray) or not isinstance(g, np.ndarray):
+        return t.object is g
+    return t.object is g or (t.size == g.size and np.may_share_memory(t.object, g))
 
 
 def _cotangent(y: Any, rng: np.random.Generator) -> Any:

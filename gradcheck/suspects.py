@@ -5,6 +5,8 @@ d(returned)/d(result). The range is found by random probes, as many as it has di
 dimensions explain an error by less chance, and come first.
 """
 
+import ast
+import linecache
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -79,6 +81,52 @@ class Line:
         return [t for t in floats if t.part[:1] != ("into",)] + whole
 
 
+Truths = tuple[list[Array], list[Array], Array]
+
+
+def truths(bench: Bench, cost: int, rng: np.random.Generator) -> Truths:
+    """(entries that are compared, by argument; their right values, by cotangent; scales).
+
+    `cost` is that of one forward; a slow one is compared at fewer entries.
+    """
+    subject, dys = bench.subject, bench.dys
+    most = int(np.clip(TRUTHS // (2 * cost * len(subject.floats)), 8, 64))
+    rows, values, scales = [], [], []
+    for i in subject.floats:
+        x = subject.arrays[i]
+        chosen = np.arange(x.size)
+        if x.size > most:
+            chosen = np.sort(rng.choice(x.size, most, replace=False))
+        h = STEP * 2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0))
+        total = np.empty((len(dys), len(chosen)))
+        for j, at in enumerate(chosen):
+            d = np.zeros(x.size)
+            d[at] = h
+            total[:, j] = along_argument(bench, i, d.reshape(x.shape)) / h
+        rows.append(chosen)
+        values.append(total)
+        scales.append(np.full(len(chosen), float(np.max(np.abs(total), initial=0.0)) or 1.0))
+    scale = np.concatenate(scales)
+    return rows, [np.concatenate([v[k] for v in values]) / scale for k in range(len(dys))], scale
+
+
+def along_argument(bench: Bench, i: int, d: Array) -> Array:
+    """By cotangent, half of how far <dy, y> moves between x - d and x + d."""
+    ends = []
+    for sign in (1, -1):
+        moved = list(bench.subject.arrays)
+        moved[i] = moved[i] + sign * d
+        ends.append(bench.subject.run(tuple(moved)).y)
+    return paired(bench.dys, *ends)
+
+
+def paired(dys: list[tuple], up: tuple, down: tuple) -> Array:
+    """By cotangent, half of <dy, up - down>; what is infinite in both has not moved."""
+    moves = [np.where(a == b, 0.0, a - b) for a, b in zip(up, down, strict=True)]
+    halves = (sum(np.sum(v * m) for v, m in zip(dy, moves, strict=True)) / 2 for dy in dys)
+    return np.array(list(halves))
+
+
 class Search:
     """The lines of one backward, sorted out by what changes of their results do."""
 
@@ -88,6 +136,7 @@ class Search:
         taps: list[Tap],
         grads: tuple,
         last: Site | None,
+        truths: "Truths",
         rng: np.random.Generator,
     ):
         self.bench, self.subject, self.last, self.rng = bench, bench.subject, last, rng
@@ -98,52 +147,12 @@ class Search:
         for t in taps:
             by_line.setdefault((t.site.file, t.site.line, t.site.function), []).append(t)
         self.lines = [Line(k, ts) for k, ts in enumerate(by_line.values())]
-        self.rows, self.truth, self.scale = self.truths()
+        self.rows, self.truth, self.scale = truths
         self.base = [self.flat(bench.backward(k)) for k in range(len(bench.dys))]
         self.error = [t - b for t, b in zip(self.truth, self.base, strict=True)]
         self.wrong = np.max(np.abs(self.error), axis=0) > WRONG
 
     # ---- the error of the returned gradients
-
-    def truths(self) -> tuple[list[Array], list[Array], Array]:
-        """(entries that are compared, by argument; their right values, by cotangent; scales)."""
-        subject, dys, bench = self.subject, self.bench.dys, self.bench
-        before = bench.spent
-        bench.forward()
-        cost = 2 * (bench.spent - before) * len(subject.floats)
-        most = int(np.clip(TRUTHS // cost, 8, 64))
-        rows, values, scales = [], [], []
-        for i in subject.floats:
-            x = subject.arrays[i]
-            chosen = np.arange(x.size)
-            if x.size > most:
-                chosen = np.sort(self.rng.choice(x.size, most, replace=False))
-            h = STEP * 2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0))
-            total = np.empty((len(dys), len(chosen)))
-            for j, at in enumerate(chosen):
-                d = np.zeros(x.size)
-                d[at] = h
-                total[:, j] = self.along_argument(i, d.reshape(x.shape)) / h
-            rows.append(chosen)
-            values.append(total)
-            scales.append(np.full(len(chosen), float(np.max(np.abs(total), initial=0.0)) or 1.0))
-        scale = np.concatenate(scales)
-        return rows, [np.concatenate([v[k] for v in values]) / scale for k in range(len(dys))], scale
-
-    def along_argument(self, i: int, d: Array) -> Array:
-        """By cotangent, half of how far <dy, y> moves between x - d and x + d."""
-        ends = []
-        for sign in (1, -1):
-            moved = list(self.subject.arrays)
-            moved[i] = moved[i] + sign * d
-            ends.append(self.subject.run(tuple(moved)).y)
-        return self.paired(*ends)
-
-    def paired(self, up: tuple, down: tuple) -> Array:
-        moves = [np.where(a == b, 0.0, a - b) for a, b in zip(up, down, strict=True)]
-        return np.array(
-            [sum(np.sum(v * m) for v, m in zip(dy, moves, strict=True)) for dy in self.bench.dys]
-        ) / 2
 
     def flat(self, grads: Any) -> Array:
         """The compared entries, in units of the largest entry of the right gradient."""
@@ -185,7 +194,8 @@ class Search:
                 self.test(line, np.ones_like(self.wrong))
         found += self.cache_of_others()
         self.pair_values()
-        found += [self.say(x) for x in self.ranked([x for x in self.lines if x.possible])]
+        for line in self.ranked([x for x in self.lines if x.possible]):
+            found += self.say(line)
         if not found:
             found = self.together()
         found += self.discarded()
@@ -194,7 +204,7 @@ class Search:
     def reach(self, line: Line) -> None:
         """Change every result of a line at random: what never moves, the line does not reach."""
         taps = line.injected or line.taps
-        moved = self.moved({t.key: _shaken(t, self.rng) for t in taps})
+        moved = self.moved({t.key: shaken(t, self.rng) for t in taps})
         if moved is not None:
             line.reaches = line.possible = not (self.wrong & (np.abs(moved) < 1e-13)).any()
 
@@ -231,7 +241,11 @@ class Search:
         if line.injected or not discrete or len({t.part for t in discrete}) < len(discrete):
             return
         sizes = {n for t in self.taps for n in np.shape(t.value)}
-        sizes |= {int(t.value) for t in self.taps if np.asarray(t.value).dtype.kind in "iu" and not np.shape(t.value)}
+        sizes |= {
+            int(t.value)
+            for t in self.taps
+            if np.asarray(t.value).dtype.kind in "iu" and not np.shape(t.value)
+        }
         for t in discrete:
             value = np.asarray(t.value)
             if value.dtype.kind == "b" and 0 < value.size <= 64:
@@ -311,7 +325,9 @@ class Search:
         if linear:
             first, second = d, draw()
             next_ = along(second, 1.0)
-            known = next_ is not None and self.elementwise(line, (first, up), (second, next_), errors)
+            known = next_ is not None and self.elementwise(
+                line, (first, up), (second, next_), errors
+            )
             if known:
                 return
         for _ in range(sum(map(math.prod, shapes)) + 1):
@@ -343,11 +359,17 @@ class Search:
         rows = np.flatnonzero(np.abs(up) > 1e-13)
         ratio = e / d
         order = np.argsort(ratio)
-        place = np.clip(np.searchsorted(ratio[order], again[rows] / up[rows]), 1, len(d) - 1) if len(d) > 1 else np.zeros(len(rows), int)
+        place = (
+            np.clip(np.searchsorted(ratio[order], again[rows] / up[rows]), 1, len(d) - 1)
+            if len(d) > 1
+            else np.zeros(len(rows), int)
+        )
         of = order[place]
         if len(d) > 1:
             below = order[place - 1]
-            nearer = np.abs(ratio[below] - again[rows] / up[rows]) < np.abs(ratio[of] - again[rows] / up[rows])
+            nearer = np.abs(ratio[below] - again[rows] / up[rows]) < np.abs(
+                ratio[of] - again[rows] / up[rows]
+            )
             of = np.where(nearer, below, of)
         if np.any(np.abs(again[rows] - up[rows] * ratio[of]) > 1e-9 * np.abs(again[rows])):
             return False
@@ -373,17 +395,18 @@ class Search:
         values = [self.values(k) for k in range(len(self.base))]
         for line in self.lines:
             line.again = all(self.is_earlier(line, t) for t in line.injected)
-        own = {
-            id(line): [t for t in line.injected if self.moves_with_dy(t)]
-            for line in self.lines
+        own = {id(line): [t for t in line.injected if self.moves_with_dy(t)] for line in self.lines}
+        wanted = {
+            id(x): v for x in self.lines if x.possible and (v := self.wanted(x, own[id(x)], values))
         }
-        wanted = {id(x): v for x in self.lines if x.possible and (v := self.wanted(x, own[id(x)], values))}
         sizes = {t.size for ts in own.values() for t in ts}
         right: dict[Any, str] = {}
         for label, shape, d, slopes in self.sources(sizes):
             for line in self.lines:
                 for t in own[id(line)]:
-                    if t.key not in right and _pairs([np.asarray(v[t.key]) for v in values], shape, d, slopes):
+                    if t.key not in right and _pairs(
+                        [np.asarray(v[t.key]) for v in values], shape, d, slopes
+                    ):
                         right[t.key] = label
                 fix = wanted.get(id(line))
                 if fix and not line.wanted and _pairs(fix, shape, d, slopes):
@@ -445,7 +468,7 @@ class Search:
             if x.size in sizes:
                 d = self.rng.standard_normal(x.shape)
                 h = STEP * (float(np.max(np.abs(x))) or 1.0)
-                yield self.subject.names[i], x.shape, d, self.along_argument(i, h * d) / h
+                yield self.subject.names[i], x.shape, d, along_argument(self.bench, i, h * d) / h
         ran, taps = bench.record(bench.forward)
         if isinstance(ran, Exception):
             return
@@ -469,7 +492,12 @@ class Search:
                 ends = [bench.forward({t.key: ("add", s * h * d)}).y for s in (1, -1)]
             except Exception:
                 continue
-            yield names.get(id(t.object), _name(t)), np.shape(t.value), d, self.paired(*ends) / h
+            yield (
+                names.get(id(t.object), _name(t)),
+                np.shape(t.value),
+                d,
+                paired(bench.dys, *ends) / h,
+            )
 
     def return_of_others(self) -> list[Candidate]:
         """The return, if it only puts the gradients into each other's places."""
@@ -520,7 +548,7 @@ class Search:
             rows = ~self.wrong | (args == k)
             good = []
             for line in self.lines:
-                moved = self.moved({t.key: _shaken(t, self.rng) for t in line.injected})
+                moved = self.moved({t.key: shaken(t, self.rng) for t in line.injected})
                 if moved is None or not line.injected:
                     continue
                 if not (self.wrong & (args == k) & (np.abs(moved) < 1e-13)).any():
@@ -528,7 +556,17 @@ class Search:
                     if line.possible:
                         good.append(line)
             found += self.ranked(good)
-        return [self.say(x) for x in found] + ([self.at(self.last, "it returns")] if self.last else [])
+        why = "it explains a part of the error, and no line explains all"
+        places = [x.site for x in found] + self.loops() + [self.last] * (self.last is not None)
+        return [self.at(site, why) for site in places]
+
+    def loops(self) -> list[Site]:
+        """The heads of the loops around the lines that ran."""
+        found = {}
+        for line in self.lines:
+            for head, code in loops_around(line.site.file, line.site.line):
+                found[head] = replace(line.site, line=head, code=code, target="")
+        return [found[head] for head in sorted(found)]
 
     def discarded(self) -> list[Candidate]:
         """Lines that give the name _ to a gradient: a path may end there."""
@@ -546,16 +584,15 @@ class Search:
         if aims:  # that value makes all right: what comes after it is right
             first = min(aims, key=lambda x: x.order)
             lines = [
-                x
-                for x in lines
-                if x.order <= first.order or f"{first.function}(" in x.site.code
+                x for x in lines if x.order <= first.order or f"{first.function}(" in x.site.code
             ]
         open_ = [x for x in lines if not x.right or x.again]
         short = [x for x in lines if x not in open_ and x.wanted]
-        open_ = self.beyond_right(open_) or open_
         # lines that only read, or make zeros for others to fill, and whole numbers: seldom wrong
-        good = [x for x in open_ if not self.is_idle(x)]
-        lines = (good + short) or (lines if not solved and not open_ else [] if solved else open_)
+        good = [x for x in self.beyond_right(open_) if not self.is_idle(x)]
+        if not good and not short and not solved:
+            short = [x for x in lines if x.right and not self.is_idle(x)]
+        lines = good + short or ([] if solved else lines)
         return solved + sorted(lines, key=lambda x: (x in short, not x.tested, x.rank))
 
     def is_idle(self, line: Line) -> bool:
@@ -580,14 +617,32 @@ class Search:
         for line in lines:
             moved = None
             if held and line.injected:
-                plan = held | {t.key: _shaken(t, self.rng) for t in line.injected}
+                plan = held | {t.key: shaken(t, self.rng) for t in line.injected}
                 moved = self.moved(plan)
             if moved is None or (self.wrong & (np.abs(moved) > 1e-13)).any():
                 kept.append(line)
         return kept
 
-    def say(self, line: Line) -> Candidate:
-        return self.at(line.site, line.solved or f"{line.tested} {line.rank} R {line.right} W {line.wanted}")
+    def say(self, line: Line) -> list[Candidate]:
+        """The candidate that a line is; with the next, where a step between them is missing."""
+        site, after = line.site, self.after(line.site)
+        if line.solved:
+            return [self.at(site, line.solved)]
+        if line.right and not line.again:
+            aim = f", and what follows needs that of {line.wanted}" if line.wanted else ""
+            why = f"its result is the gradient of {line.right}{aim}: a step is missing after it"
+            return [self.at(site, why)] + [self.at(s, "a step is missing before it") for s in after]
+        if line.wanted:
+            return [self.at(site, f"its result is not the gradient of {line.wanted}")]
+        if line.tested:
+            return [self.at(site, "another result of this line would make every gradient right")]
+        return [self.at(site, "it reaches every wrong entry; it could not be tested further")]
+
+    def after(self, site: Site) -> list[Site]:
+        """The statement that comes next in the same function."""
+        sites = [x.site for x in self.lines] + [self.last] * (self.last is not None)
+        later = [s for s in sites if s.function == site.function and s.line > site.line]
+        return [min(later, key=lambda s: s.line)] if later else []
 
     def at(self, site: Site, why: str) -> Candidate:
         return Candidate(site.file, site.line, site.function, site.code, why)
@@ -596,7 +651,21 @@ class Search:
         return tuple(sorted({x.site.line for x in self.lines} - {c.line for c in found}))
 
     def known(self) -> tuple[str, ...]:
-        return ()
+        """Sentences about results that are known to be right."""
+        return tuple(
+            f"line {x.site.line}: its result is the gradient of {x.right}"
+            for x in self.lines
+            if x.right and not x.again
+        )
+
+
+def loops_around(file: str, line: int) -> list[tuple[int, str]]:
+    """(line, text) of the heads of the loops around a line of a file."""
+    return [
+        (n.lineno, linecache.getline(file, n.lineno).strip())
+        for n in ast.walk(ast.parse("".join(linecache.getlines(file))))
+        if isinstance(n, (ast.For, ast.While)) and n.lineno < line <= (n.end_lineno or 0)
+    ]
 
 
 def _name(t: Tap) -> str:
@@ -631,7 +700,7 @@ def _within(basis: Array, e: Array) -> bool:
     return bool(np.max(np.abs(rest)) <= 1e-5 * np.max(np.abs(e)) + 1e-7)
 
 
-def _shaken(t: Tap, rng: np.random.Generator) -> tuple[str, Any]:
+def shaken(t: Tap, rng: np.random.Generator) -> tuple[str, Any]:
     value = np.asarray(t.value)
     if value.dtype.kind == "f":
         scale = float(np.max(np.abs(value), initial=0.0)) or 1.0

@@ -138,13 +138,15 @@ class Injector(Hook):
 
     def through(self, site: Site, part: tuple, value: Any, plain: frozenset = frozenset()) -> Any:
         """The value as it goes on; a tuple or list entry by entry."""
+        if -1 in plain:
+            return value
         if type(value) in (tuple, list) and len(part) < 3 and len(value) <= 64:
             new = [self.through(site, (*part, k), v) for k, v in enumerate(value) if k not in plain]
             new = [value[k] if k in plain else new.pop(0) for k in range(len(value))]
             if all(a is b for a, b in zip(new, value, strict=True)):
                 return value
             return type(value)(new)
-        if -1 in plain or not _is_tappable(value):
+        if not _is_tappable(value):
             return value
         change = self.passing(site, part, value)
         return value if change is None else _changed(value, change)
@@ -203,7 +205,8 @@ def statement(code: str) -> Statement:
         if isinstance(node.value, (ast.Tuple, ast.List)):
             bare = {k for k, e in enumerate(node.value.elts) if isinstance(e, ast.Name)}
             return Statement(plain=frozenset(bare), kind="return")
-        bare = {-1} if isinstance(node.value, ast.Name) else set()
+        listed = isinstance(node.value, ast.ListComp) and _only_reads(node.value.elt)
+        bare = {-1} if listed or isinstance(node.value, ast.Name) else set()
         return Statement(plain=frozenset(bare), kind="return")
     targets = getattr(node, "targets", None) or [node.target] if hasattr(node, "value") else []
     parts = [p for t in targets for p in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
@@ -215,6 +218,7 @@ def statement(code: str) -> Statement:
     value = node.value
     alias = isinstance(value, ast.Name) and len(parts) == 1  # that may lack a step
     reads = value is not None and not alias and _only_reads(value)
+    reads = reads and not isinstance(node, ast.AugAssign)
     kind = "read" if reads else ""
     return Statement(tuple(stores), len(parts) > 1, kind=kind)
 
