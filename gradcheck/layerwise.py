@@ -1,0 +1,355 @@
+"""Which part of a network has the wrong backward: each is run alone, whatever the others do.
+
+A part is a call that returned (y, cache) in the forward and whose very cache came back in the
+backward: a layer, a block of layers, or an op of a model that is written out. Fed with a random
+cotangent, its gradients are held against differences of its own forward. The first wrong part is
+the innermost one that is wrong; what only receives a wrong cotangent is a consequence.
+"""
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.instrument import Hook, Site, watching
+from gradcheck.subjects import Subject, is_float
+
+Array = np.ndarray
+STEP = 2.0**-15
+WRONG = 1e-6
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a network: its path from the outermost one, and what was found.
+
+    `verdict` is right, wrong, contains (a part of it is wrong), consequence (it receives a wrong
+    cotangent, and is right itself) or unmatched (its cache never came back, so it was not run).
+    """
+
+    path: tuple[str, ...]
+    verdict: str
+    arguments: tuple[str, ...]  # whose gradients are wrong
+    file: str
+    line: int  # where the backward calls it
+
+    @property
+    def name(self) -> str:
+        return " / ".join(self.path)
+
+    def __str__(self) -> str:
+        if self.verdict == "wrong":
+            return f"first wrong: {self.name}, argument {', '.join(self.arguments)}"
+        return f"{self.name}: {self.verdict}" + " only" * (self.verdict == "consequence")
+
+
+@dataclass
+class _Call:
+    """A call of the forward that returned a pair, and the call of the backward that took it up."""
+
+    f: Callable
+    args: tuple
+    kwargs: dict[str, Any]
+    parent: "_Call | None"
+    result: Any = None
+    g: Callable | None = None
+    dy: Any = None
+    site: Site | None = None
+    children: list["_Call"] = field(default_factory=list)
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> Any:
+        """The layer whose method this is, if it is one."""
+        owner = getattr(self.f, "__self__", None)
+        return owner if owner is not None and hasattr(owner, "backward") else None
+
+    @property
+    def y(self) -> Any:
+        return self.result[0][0] if self.layer else self.result[0]
+
+
+class _Calls(Hook):
+    """Records the calls; moves the output of one of them where told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+        self.stack: list[_Call] = []
+        self.forward = True
+        self.move: tuple[int, Array] | None = None  # (number of the call, what is added to its y)
+        self.count = 0
+
+    def call(self, site: Site, f: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        if not (inspect.isfunction(f) or inspect.ismethod(f)):
+            return f(*args, **kwargs)
+        if not self.forward:
+            if len(args) == 2 and self.move is None:
+                for c in self.calls[::-1]:
+                    if c.g is None and c.result[1] is args[1] and _fits(c.y, args[0]):
+                        c.g, c.dy, c.site = f, args[0], site
+                        break
+            return f(*args, **kwargs)
+        made = _Call(f, args, {k: copy.deepcopy(v) if k == "rng" else v for k, v in kwargs.items()},
+                     self.stack[-1] if self.stack else None)
+        self.stack.append(made)
+        try:
+            made.result = f(*args, **kwargs)
+        finally:
+            self.stack.pop()
+        if not _is_pair(made):
+            return made.result
+        k, self.count = self.count, self.count + 1
+        if self.move is None:
+            self.calls.append(made)
+        elif self.move[0] == k:
+            y = made.y + self.move[1]
+            rest = made.result[1]
+            return ((y, made.result[0][1]), rest) if made.layer else (y, rest)
+        return made.result
+
+
+def _fits(y: Any, dy: Any) -> bool:
+    """Whether dy can be the cotangent of y."""
+    if isinstance(y, tuple):
+        return isinstance(dy, tuple) and len(y) == len(dy)
+    return np.shape(y) == np.shape(dy)
+
+
+def _is_pair(c: _Call) -> bool:
+    """Whether a call returned an output, or several, and a cache that can be told from others."""
+    r = c.result
+    if not (isinstance(r, tuple) and len(r) == 2 and isinstance(r[1], (tuple, list, dict))):
+        return False
+    if c.layer and not (isinstance(r[0], tuple) and len(r[0]) == 2):
+        return False
+    y = c.y
+    return bool(r[1]) and all(is_float(v) or isinstance(v, np.floating) for v in _outputs(y))
+
+
+def _outputs(y: Any) -> tuple:
+    return y if isinstance(y, tuple) else (y,)
+
+
+def parts(subject: Subject, seed: int = 0) -> tuple[Part, ...]:
+    """Every part of a network, in the order of the forward; the wrong ones are the causes.
+
+    Args:
+        subject: a layer or a model, as `gradcheck.shipped.layer_subject` makes it, or any pair
+            whose functions call others that return (y, cache).
+        seed: of cotangents and directions.
+    """
+    rng = np.random.default_rng([seed, 78])
+    hook = _Calls()
+    with np.errstate(all="ignore"), watching(subject.functions, hook):
+        ran = subject.run()
+        hook.forward = False
+        dy = tuple(_normal(y, rng) for y in ran.y)
+        subject.gradients(dy, ran)
+    matched = [c for c in hook.calls if c.g is not None]
+    with np.errstate(all="ignore"):
+        for c in matched:
+            c.wrong = _wrong_arguments(c, rng)
+    for c in matched:
+        if (parent := _matched_parent(c)) is not None:
+            parent.children.append(c)
+    received = {id(c) for k, c in enumerate(hook.calls) if c.g and not _receives(subject, c, k, dy, rng)}
+    found = []
+    for c in hook.calls:
+        inner = any(k.wrong for k in _below(c))
+        verdict = (
+            "unmatched"
+            if c.g is None
+            else "contains"
+            if c.wrong and inner
+            else "wrong"
+            if c.wrong
+            else "consequence"
+            if id(c) in received
+            else "right"
+        )
+        site = c.site or Site("", 0, 0)
+        found.append(Part(_path(c, hook.calls), verdict, c.wrong, site.file, site.line))
+    return tuple(found)
+
+
+def _matched_parent(c: _Call) -> _Call | None:
+    p = c.parent
+    while p is not None and p.g is None:
+        p = p.parent
+    return p
+
+
+def _below(c: _Call) -> Iterator[_Call]:
+    for child in c.children:
+        yield child
+        yield from _below(child)
+
+
+def _path(c: _Call, calls: list[_Call]) -> tuple[str, ...]:
+    """Names from the outermost part inwards: of a layer its name in its parent, and its class."""
+    names = []
+    while c is not None:
+        if c.result is None or not any(c is k for k in calls):
+            c = c.parent
+            continue
+        word = type(c.layer).__name__ if c.layer else c.f.__name__
+        parent = c.parent
+        alike = [k for k in calls if k.parent is parent]
+        place = next(n for n, k in enumerate(alike) if k is c)
+        listed = getattr(getattr(parent and parent.layer, "layers", None), "__iter__", None)
+        if c.layer and listed:
+            entries = list(parent.layer.layers)
+            own = [k for k in alike if k.layer]
+            at = next(n for n, k in enumerate(own) if k is c)
+            if at < len(entries) and isinstance(entries[at], tuple):
+                word = f"layer {at + 1} {entries[at][0]} ({word})"
+        elif c.layer and parent and parent.layer:
+            fields = [k for k, v in vars(parent.layer).items() if v is c.layer]
+            word = f"{fields[0]} ({word})" if fields else word
+        elif sum(k.f is c.f for k in alike) > 1:
+            word = f"{word} {sum(k.f is c.f for k in alike[: place + 1])}"
+        names.append(word)
+        c = c.parent
+    return tuple(names[::-1])
+
+
+def _wrong_arguments(c: _Call, rng: np.random.Generator) -> tuple[str, ...]:
+    """The arguments whose gradient is not that of the part's own forward, twice in a row."""
+    bound = _bound(c)
+    names = [name for name, _ in _floats(bound)]
+    for _ in range(2):
+        dy = tuple(_normal(y, rng) for y in _outputs(c.y))
+        try:
+            grads = c.g(dy if isinstance(c.y, tuple) else dy[0], c.result[1])
+        except Exception:
+            return ("dy",)
+        given = _by_name(c, bound, grads)
+        bad = []
+        for name in names:
+            x = dict(_floats(bound))[name]
+            d = rng.standard_normal(x.shape)
+            h = STEP * (float(np.sqrt(np.mean(x * x))) or 1.0)
+            try:
+                up, down = (_outputs(_again(c, bound, name, s * h * d)) for s in (1, -1))
+            except Exception:
+                continue
+            moved = (np.where(a == b, 0.0, a - b) for a, b in zip(up, down, strict=True))
+            slope = float(sum(np.sum(v * m) for v, m in zip(dy, moves_, strict=True))) if (
+                moves_ := list(moved)
+            ) else 0.0
+            slope /= 2 * h
+            g = given.get(name)
+            if g is None:
+                if slope and name in given:
+                    bad.append(name)
+                continue
+            if np.shape(g) != x.shape:
+                bad.append(name)
+                continue
+            size = float(np.linalg.norm(g)) * float(np.linalg.norm(d)) / math.sqrt(d.size)
+            if not abs(float(np.sum(g * d)) - slope) <= WRONG * max(size, abs(slope)) + 1e-9:
+                bad.append(name)
+        names = bad
+    return tuple(names)
+
+
+def _bound(c: _Call) -> dict[str, Any]:
+    """The arguments of a call by name, less what is configuration."""
+    bound = inspect.signature(c.f).bind(*c.args, **c.kwargs)
+    return dict(bound.arguments)
+
+
+def _floats(bound: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:
+    """(path, array) of the float arrays among arguments, inside dicts and tuples too."""
+    for k, v in bound.items():
+        if k in ("state", "rng"):
+            continue
+        path = f"{prefix}{k}"
+        if is_float(v) and v.size:
+            yield path, v
+        elif isinstance(v, dict):
+            yield from _floats(v, "" if path == "params" else f"{path}.")
+        elif isinstance(v, tuple):
+            yield from _floats({str(n): e for n, e in enumerate(v)}, f"{path}.")
+
+
+def _again(c: _Call, bound: dict[str, Any], name: str, by: Array) -> Any:
+    """The output of a call with one of its arrays moved."""
+
+    def moved(value: Any, path: str) -> Any:
+        if path == name and is_float(value):
+            return value + by
+        if isinstance(value, dict):
+            inner = "" if path == "params" else f"{path}."
+            return {k: moved(v, f"{inner}{k}") for k, v in value.items()}
+        if isinstance(value, tuple):
+            return tuple(moved(v, f"{path}.{n}") for n, v in enumerate(value))
+        return value
+
+    parameters = inspect.signature(c.f).parameters
+    args, kwargs = [], {}
+    for k, v in bound.items():
+        kind = parameters[k].kind
+        new = moved(v, k) if k not in ("state", "rng") else copy.deepcopy(v)
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            args += new
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            kwargs |= new
+        elif kind is inspect.Parameter.KEYWORD_ONLY:
+            kwargs[k] = new
+        else:
+            args.append(new)
+    result = c.f(*args, **kwargs)
+    return result[0][0] if c.layer else result[0]
+
+
+def _by_name(c: _Call, bound: dict[str, Any], grads: Any) -> dict[str, Any]:
+    """The gradients by the paths of their arguments."""
+    if c.layer:
+        dparams, dx = grads
+        found = dict(_floats({"params": dparams}))
+        return found | (
+            {f"x.{n}": d for n, d in enumerate(dx)} if isinstance(dx, tuple) else {"x": dx}
+        )
+    grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
+    parameters = inspect.signature(c.f).parameters
+    slots = [
+        k
+        for k, p in parameters.items()
+        if p.kind is not p.KEYWORD_ONLY and (k not in bound or _is_slot(bound[k]))
+    ]
+    return dict(zip(slots, grads, strict=False))
+
+
+def _is_slot(value: Any) -> bool:
+    return value is None or isinstance(value, np.ndarray)
+
+
+def _receives(
+    subject: Subject, c: _Call, k: int, dy: tuple, rng: np.random.Generator
+) -> bool:
+    """Whether the cotangent that the backward hands to a part is the right one."""
+    if isinstance(c.y, tuple) or np.shape(c.dy) != np.shape(c.y):
+        return True
+    d = rng.standard_normal(np.shape(c.y))
+    h = STEP * (float(np.sqrt(np.mean(np.square(c.y)))) or 1.0)
+    ends = []
+    for s in (1, -1):
+        hook = _Calls()
+        hook.move = k, s * h * d
+        with np.errstate(all="ignore"), watching(subject.functions, hook):
+            ends.append(subject.run().y)
+    slope = sum(np.sum(v * (a - b)) for v, a, b in zip(dy, *ends, strict=True)) / (2 * h)
+    size = float(np.linalg.norm(c.dy)) * float(np.linalg.norm(d)) / math.sqrt(d.size)
+    return bool(abs(float(np.sum(c.dy * d)) - slope) <= WRONG * max(size, abs(slope)) + 1e-9)
+
+
+def _normal(y: Any, rng: np.random.Generator) -> Any:
+    if np.asarray(y).dtype.kind != "f":
+        return np.zeros(np.shape(y))
+    v = rng.standard_normal(np.shape(y)).astype(np.asarray(y).dtype)
+    return v if isinstance(y, np.ndarray) else v[()]
