@@ -21,6 +21,7 @@ from gradcheck.subjects import Subject, is_float
 Array = np.ndarray
 STEP = 2.0**-15
 WRONG = 1e-6
+_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class _Call:
         owner = getattr(self.f, "__self__", None)
         return owner if owner is not None and hasattr(owner, "backward") else None
 
+    def takes(self, g: Callable, dy: Any, cache: Any) -> bool:
+        """Whether a call of the backward is the other half of this one."""
+        of_layer = self.layer is None or getattr(g, "__self__", None) is self.layer
+        return self.g is None and of_layer and self.result[1] is cache and _fits(self.y, dy)
+
     @property
     def y(self) -> Any:
         return self.result[0][0] if self.layer else self.result[0]
@@ -89,12 +95,16 @@ class _Calls(Hook):
         if not self.forward:
             if len(args) == 2 and self.move is None:
                 for c in self.calls[::-1]:
-                    if c.g is None and c.result[1] is args[1] and _fits(c.y, args[0]):
+                    if c.takes(f, *args):
                         c.g, c.dy, c.site = f, args[0], site
                         break
             return f(*args, **kwargs)
-        made = _Call(f, args, {k: copy.deepcopy(v) if k == "rng" else v for k, v in kwargs.items()},
-                     self.stack[-1] if self.stack else None)
+        made = _Call(
+            f,
+            args,
+            {k: copy.deepcopy(v) if k == "rng" else v for k, v in kwargs.items()},
+            self.stack[-1] if self.stack else None,
+        )
         self.stack.append(made)
         try:
             made.result = f(*args, **kwargs)
@@ -156,7 +166,9 @@ def parts(subject: Subject, seed: int = 0) -> tuple[Part, ...]:
     for c in matched:
         if (parent := _matched_parent(c)) is not None:
             parent.children.append(c)
-    received = {id(c) for k, c in enumerate(hook.calls) if c.g and not _receives(subject, c, k, dy, rng)}
+    received = {
+        id(c) for k, c in enumerate(hook.calls) if c.g and not _receives(subject, c, k, dy, rng)
+    }
     found = []
     for c in hook.calls:
         inner = any(k.wrong for k in _below(c))
@@ -231,27 +243,18 @@ def _wrong_arguments(c: _Call, rng: np.random.Generator) -> tuple[str, ...]:
         bad = []
         for name in names:
             x = dict(_floats(bound))[name]
-            d = rng.standard_normal(x.shape)
-            h = STEP * (float(np.sqrt(np.mean(x * x))) or 1.0)
-            try:
-                up, down = (_outputs(_again(c, bound, name, s * h * d)) for s in (1, -1))
-            except Exception:
+            g = given.get(name, _MISSING)
+            if g is _MISSING:
                 continue
-            moved = (np.where(a == b, 0.0, a - b) for a, b in zip(up, down, strict=True))
-            slope = float(sum(np.sum(v * m) for v, m in zip(dy, moves_, strict=True))) if (
-                moves_ := list(moved)
-            ) else 0.0
-            slope /= 2 * h
-            g = given.get(name)
-            if g is None:
-                if slope and name in given:
-                    bad.append(name)
-                continue
-            if np.shape(g) != x.shape:
+            if g is None or np.shape(g) != x.shape:
                 bad.append(name)
                 continue
-            size = float(np.linalg.norm(g)) * float(np.linalg.norm(d)) / math.sqrt(d.size)
-            if not abs(float(np.sum(g * d)) - slope) <= WRONG * max(size, abs(slope)) + 1e-9:
+            d = rng.standard_normal(x.shape)
+
+            def output(t: float, name: str = name, d: Array = d) -> tuple:
+                return _outputs(_again(c, bound, name, t * d))
+
+            if not _agrees(output, dy, STEP * _scale(x), g, d):
                 bad.append(name)
         names = bad
     return tuple(names)
@@ -329,23 +332,44 @@ def _is_slot(value: Any) -> bool:
     return value is None or isinstance(value, np.ndarray)
 
 
-def _receives(
-    subject: Subject, c: _Call, k: int, dy: tuple, rng: np.random.Generator
-) -> bool:
+def _receives(subject: Subject, c: _Call, k: int, dy: tuple, rng: np.random.Generator) -> bool:
     """Whether the cotangent that the backward hands to a part is the right one."""
     if isinstance(c.y, tuple) or np.shape(c.dy) != np.shape(c.y):
         return True
     d = rng.standard_normal(np.shape(c.y))
-    h = STEP * (float(np.sqrt(np.mean(np.square(c.y)))) or 1.0)
-    ends = []
-    for s in (1, -1):
+
+    def output(t: float) -> tuple:
         hook = _Calls()
-        hook.move = k, s * h * d
+        hook.move = k, t * d
         with np.errstate(all="ignore"), watching(subject.functions, hook):
-            ends.append(subject.run().y)
-    slope = sum(np.sum(v * (a - b)) for v, a, b in zip(dy, *ends, strict=True)) / (2 * h)
-    size = float(np.linalg.norm(c.dy)) * float(np.linalg.norm(d)) / math.sqrt(d.size)
-    return bool(abs(float(np.sum(c.dy * d)) - slope) <= WRONG * max(size, abs(slope)) + 1e-9)
+            return subject.run().y
+
+    return _agrees(output, dy, STEP * _scale(c.y), c.dy, d)
+
+
+def _agrees(output: Callable[[float], tuple], dy: tuple, h: float, g: Any, d: Array) -> bool:
+    """Whether <g, d> is the slope of <dy, output(t)> at 0, as far as two steps can tell."""
+    hand = float(np.sum(g * d))
+    size = float(np.linalg.norm(g)) * float(np.linalg.norm(d)) / math.sqrt(d.size)
+    slopes: list[float] = []
+    for step in (h, h / 8):
+        try:
+            up, down = output(step), output(-step)
+        except Exception:  # outside its domain
+            return True
+        moves = (np.where(a == b, 0.0, a - b) for a, b in zip(up, down, strict=True))
+        slope = float(sum(np.sum(v * m) for v, m in zip(dy, moves, strict=True))) / (2 * step)
+        slopes.append(slope)
+        unsure = abs(slopes[0] - slope)
+        if not abs(hand - slope) > WRONG * max(size, abs(slope)) + 2 * unsure + 1e-9:
+            return True
+    return False
+
+
+def _scale(x: Any) -> float:
+    """The size of a typical entry; masked scores may be infinite."""
+    typical = float(np.median(np.abs(x)))
+    return typical if 0 < typical < math.inf else 1.0
 
 
 def _normal(y: Any, rng: np.random.Generator) -> Any:
