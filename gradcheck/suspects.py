@@ -7,23 +7,21 @@ dimensions explain an error by less chance, and come first.
 
 import ast
 import linecache
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from gradcheck.instrument import Site
+from gradcheck.ranges import test
 from gradcheck.subjects import Forward
-from gradcheck.taps import Bench, Plan, Tap, leaves, statement, swapped
+from gradcheck.substitutes import cache_of_others, return_of_others, solve
+from gradcheck.taps import Bench, Plan, Tap, leaves, statement
+from gradcheck.totals import WRONG, Truths, matches, sources
 
 Array = np.ndarray
-STEP = 2.0**-15  # of central differences: 1e-9 in truncation, 1e-12 in rounding
-# operations that may be re-run: for the right gradients, the lines, the values of the forward
-TRUTHS, CACHE, LINES, VALUES = 8_000, 4_000, 20_000, 8_000
-WRONG = 1e-6  # relative to the largest entry of a gradient
+LINES = 20_000  # operations that may be re-run for the sake of the ranges
 
 
 @dataclass(frozen=True)
@@ -81,52 +79,6 @@ class Line:
         return [t for t in floats if t.part[:1] != ("into",)] + whole
 
 
-Truths = tuple[list[Array], list[Array], Array]
-
-
-def truths(bench: Bench, cost: int, rng: np.random.Generator) -> Truths:
-    """(entries that are compared, by argument; their right values, by cotangent; scales).
-
-    `cost` is that of one forward; a slow one is compared at fewer entries.
-    """
-    subject, dys = bench.subject, bench.dys
-    most = int(np.clip(TRUTHS // (2 * cost * len(subject.floats)), 8, 64))
-    rows, values, scales = [], [], []
-    for i in subject.floats:
-        x = subject.arrays[i]
-        chosen = np.arange(x.size)
-        if x.size > most:
-            chosen = np.sort(rng.choice(x.size, most, replace=False))
-        h = STEP * 2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0))
-        total = np.empty((len(dys), len(chosen)))
-        for j, at in enumerate(chosen):
-            d = np.zeros(x.size)
-            d[at] = h
-            total[:, j] = along_argument(bench, i, d.reshape(x.shape)) / h
-        rows.append(chosen)
-        values.append(total)
-        scales.append(np.full(len(chosen), float(np.max(np.abs(total), initial=0.0)) or 1.0))
-    scale = np.concatenate(scales)
-    return rows, [np.concatenate([v[k] for v in values]) / scale for k in range(len(dys))], scale
-
-
-def along_argument(bench: Bench, i: int, d: Array) -> Array:
-    """By cotangent, half of how far <dy, y> moves between x - d and x + d."""
-    ends = []
-    for sign in (1, -1):
-        moved = list(bench.subject.arrays)
-        moved[i] = moved[i] + sign * d
-        ends.append(bench.subject.run(tuple(moved)).y)
-    return paired(bench.dys, *ends)
-
-
-def paired(dys: list[tuple], up: tuple, down: tuple) -> Array:
-    """By cotangent, half of <dy, up - down>; what is infinite in both has not moved."""
-    moves = [np.where(a == b, 0.0, a - b) for a, b in zip(up, down, strict=True)]
-    halves = (sum(np.sum(v * m) for v, m in zip(dy, moves, strict=True)) / 2 for dy in dys)
-    return np.array(list(halves))
-
-
 class Search:
     """The lines of one backward, sorted out by what changes of their results do."""
 
@@ -136,7 +88,7 @@ class Search:
         taps: list[Tap],
         grads: tuple,
         last: Site | None,
-        truths: "Truths",
+        truths: Truths,
         rng: np.random.Generator,
     ):
         self.bench, self.subject, self.last, self.rng = bench, bench.subject, last, rng
@@ -186,18 +138,19 @@ class Search:
             self.reach(line)
         self.check_taps()
         self.limit = self.bench.spent + LINES
-        found = self.return_of_others()
+        found = return_of_others(self)
         for line in sorted(self.lines, key=lambda x: sum(t.size for t in x.injected)):
             if line.reaches:
-                self.solve(line)
+                solve(self, line)
             if line.reaches and line.injected:
-                self.test(line, np.ones_like(self.wrong))
-        found += self.cache_of_others()
+                test(self, line, np.ones_like(self.wrong))
+        found += cache_of_others(self)
         self.pair_values()
         for line in self.ranked([x for x in self.lines if x.possible]):
             found += self.say(line)
         if not found:
             found = self.together()
+            found += [self.at(x.site, "it reaches every wrong entry") for x in self.idle()]
         found += self.discarded()
         return distinct(found)
 
@@ -209,7 +162,7 @@ class Search:
             line.reaches = line.possible = not (self.wrong & (np.abs(moved) < 1e-13)).any()
 
     def check_taps(self) -> None:
-        """Whether a copy in the place of a result changes nothing; if not, it is written through."""
+        """Find the lines whose result others see change: a copy in its place is not the same."""
 
         def still(lines: list[Line]) -> bool:
             plan = {t.key: ("add", np.zeros(np.shape(t.value))) for x in lines for t in x.injected}
@@ -225,169 +178,6 @@ class Search:
                         "could not be changed alone"
                     )
 
-    def solve(self, line: Line) -> None:
-        """Look for whole numbers or truth values with which every gradient would be right."""
-        parts = {t.part: t for t in line.taps}
-        if statement(line.site.code).unpacks and len(parts) == len(line.taps) <= 8:
-            for a, b in combinations(line.taps, 2):
-                if np.shape(a.value) == np.shape(b.value) and not np.array_equal(a.value, b.value):
-                    if all(
-                        self.explained(self.moved(self.exchange(a, b, k), k), k)
-                        for k in range(len(self.error))
-                    ):
-                        line.solved = "with two of its values exchanged every gradient is right"
-                        return
-        discrete = [t for t in line.taps if np.asarray(t.value).dtype.kind in "iub"]
-        if line.injected or not discrete or len({t.part for t in discrete}) < len(discrete):
-            return
-        sizes = {n for t in self.taps for n in np.shape(t.value)}
-        sizes |= {
-            int(t.value)
-            for t in self.taps
-            if np.asarray(t.value).dtype.kind in "iu" and not np.shape(t.value)
-        }
-        for t in discrete:
-            value = np.asarray(t.value)
-            if value.dtype.kind == "b" and 0 < value.size <= 64:
-                better = value.copy()
-                for at in np.ndindex(value.shape):
-                    flipped = value.copy()
-                    flipped[at] = ~flipped[at]
-                    move = self.moved({t.key: ("set", flipped)})
-                    if move is not None and np.sum(np.abs(self.error[0] - move) > WRONG) < np.sum(
-                        np.abs(self.error[0]) > WRONG
-                    ):
-                        better[at] = ~better[at]
-                trials: list[Any] = [better]
-            elif not value.shape and value.dtype.kind in "iu":
-                trials = sorted(sizes | {int(value) + 1, int(value) - 1} - {int(value)})
-            else:
-                continue
-            for new in trials:
-                if all(
-                    self.explained(self.moved({t.key: ("set", new)}, k), k)
-                    for k in range(len(self.error))
-                ):
-                    line.solved = (
-                        f"with {new} instead of {t.value} every gradient is right"
-                        if not value.shape
-                        else f"with {int(np.sum(new != value))} of {value.size} entries turned "
-                        "every gradient is right"
-                    )
-                    return
-
-    def exchange(self, a: Tap, b: Tap, k: int) -> Plan:
-        """The plan that puts two results of cotangent k in each other's place."""
-        values = self.values(k)
-        return {a.key: ("set", values[b.key]), b.key: ("set", values[a.key])}
-
-    def test(self, line: Line, rows: Array) -> None:
-        """Whether the error lies in the range of d(returned)/d(result)."""
-        shapes = [np.shape(t.value) for t in line.injected]
-        self.span(line, shapes, rows)
-        if not line.possible and len(set(shapes)) == 1:
-            for wider in self.wider(shapes[0]):  # it may have lost an axis
-                self.span(line, [wider] * len(shapes), rows)
-                if line.possible:
-                    break
-
-    def wider(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Shapes of other values that a result of this shape broadcasts to, small ones first."""
-        others = {np.shape(t.value) for t in self.taps} - {shape}
-        fit = [s for s in others if len(s) >= len(shape) and _broadcasts(shape, s)]
-        return sorted(fit, key=math.prod)[:2]
-
-    def span(self, line: Line, shapes: list[tuple[int, ...]], rows: Array) -> None:
-        taps = line.injected
-        size = [
-            1e-2 * (float(np.sqrt(np.mean(np.square(t.value, dtype=float)))) or 1.0) for t in taps
-        ]
-
-        def along(d: list[Array], t: float, k: int = 0) -> Array | None:
-            plan = {p.key: ("add", t * e) for p, e in zip(taps, d, strict=True)}
-            move = self.moved(plan, k)
-            return None if move is None else move * rows
-
-        def draw() -> list[Array]:
-            return [s * self.rng.standard_normal(h) for s, h in zip(size, shapes, strict=True)]
-
-        basis = np.zeros((0, len(self.scale)))
-        d = draw()
-        up, down, other = along(d, 1.0), along(d, -1.0), along(d, 1.0, 1)
-        if up is None or down is None:
-            return
-        most = float(np.max(np.abs(up)))
-        linear = bool(np.max(np.abs(up + down)) <= 1e-9 * most)
-        # what depends on dy, as a value of the forward does, has another range for each
-        alike = other is not None and bool(np.max(np.abs(up - other)) <= 1e-9 * most)
-        errors = [e * rows for e in (self.error if alike else self.error[:1])]
-        line.probes, line.steps, line.possible, line.tested = [], [], True, False
-        if linear:
-            first, second = d, draw()
-            next_ = along(second, 1.0)
-            known = next_ is not None and self.elementwise(
-                line, (first, up), (second, next_), errors
-            )
-            if known:
-                return
-        for _ in range(sum(map(math.prod, shapes)) + 1):
-            column = up
-            if not linear:
-                up, down = along(d, 2.0**-7), along(d, -(2.0**-7))
-                column = None if up is None or down is None else (up - down) * 2.0**6
-            if column is None or self.bench.spent > self.limit:
-                line.rank = len(basis)
-                return
-            left = column - basis.T @ (basis @ column)
-            left -= basis.T @ (basis @ left)
-            length = float(np.linalg.norm(left))
-            if length <= 1e-8 * np.linalg.norm(column):
-                break
-            line.probes.append((np.concatenate([np.ravel(e) for e in d]), column))
-            basis = np.vstack([basis, left / length])
-            if all(_within(basis, e) for e in errors):
-                break
-            d = draw()
-            up = along(d, 1.0)
-        line.rank, line.tested = len(basis), True
-        line.possible = all(_within(basis, e) for e in errors)
-
-    def elementwise(self, line: Line, a: tuple, b: tuple, errors: list[Array]) -> bool:
-        """The test from two probes alone, where each gradient entry moves with one entry only."""
-        (d, up), (e, again) = a, b
-        d, e = (np.concatenate([np.ravel(x) for x in v]) for v in (d, e))
-        rows = np.flatnonzero(np.abs(up) > 1e-13)
-        ratio = e / d
-        order = np.argsort(ratio)
-        place = (
-            np.clip(np.searchsorted(ratio[order], again[rows] / up[rows]), 1, len(d) - 1)
-            if len(d) > 1
-            else np.zeros(len(rows), int)
-        )
-        of = order[place]
-        if len(d) > 1:
-            below = order[place - 1]
-            nearer = np.abs(ratio[below] - again[rows] / up[rows]) < np.abs(
-                ratio[of] - again[rows] / up[rows]
-            )
-            of = np.where(nearer, below, of)
-        if np.any(np.abs(again[rows] - up[rows] * ratio[of]) > 1e-9 * np.abs(again[rows])):
-            return False
-        factor = up[rows] / d[of]
-        line.rank, line.tested, line.steps = len(set(of.tolist())), True, []
-        for error in errors:
-            weight = np.zeros(len(d))
-            np.add.at(weight, of, factor**2)
-            best = np.zeros(len(d))
-            np.add.at(best, of, factor * error[rows])
-            best = np.divide(best, weight, out=best, where=weight > 0)
-            rest = error.copy()
-            rest[rows] -= factor * best[of]
-            line.steps.append(best)
-            if np.max(np.abs(rest)) > 1e-5 * np.max(np.abs(error)) + 1e-7:
-                line.possible = False
-        return True
-
     # ---- values of the forward
 
     def pair_values(self) -> None:
@@ -401,15 +191,15 @@ class Search:
         }
         sizes = {t.size for ts in own.values() for t in ts}
         right: dict[Any, str] = {}
-        for label, shape, d, slopes in self.sources(sizes):
+        for label, shape, d, slopes in sources(self.bench, sizes, self.rng):
             for line in self.lines:
                 for t in own[id(line)]:
-                    if t.key not in right and _pairs(
+                    if t.key not in right and matches(
                         [np.asarray(v[t.key]) for v in values], shape, d, slopes
                     ):
                         right[t.key] = label
                 fix = wanted.get(id(line))
-                if fix and not line.wanted and _pairs(fix, shape, d, slopes):
+                if fix and not line.wanted and matches(fix, shape, d, slopes):
                     line.wanted = label
         for line in self.lines:
             labels = {right.get(t.key, "") for t in own[id(line)]}
@@ -439,7 +229,7 @@ class Search:
                     return True
         return any(
             np.size(v) == tap.size and np.array_equal(mine, np.sort(np.ravel(v)))
-            for v in self.bench.dys[0]
+            for v in (*self.bench.dys[0], *leaves(self.bench.ran.cache))
         )
 
     def wanted(self, line: Line, own: list[Tap], values: list[dict]) -> list[Array] | None:
@@ -460,85 +250,8 @@ class Search:
             found.append(values[k][t.key] + step.reshape(np.shape(t.value)))
         return found
 
-    def sources(self, sizes: set[int]) -> Iterator[tuple[str, tuple[int, ...], Array, Array]]:
-        """(words, shape, direction, slope of <dy, y> along it by cotangent) of forward values."""
-        bench = self.bench
-        for i in self.subject.floats:
-            x = self.subject.arrays[i]
-            if x.size in sizes:
-                d = self.rng.standard_normal(x.shape)
-                h = STEP * (float(np.max(np.abs(x))) or 1.0)
-                yield self.subject.names[i], x.shape, d, along_argument(self.bench, i, h * d) / h
-        ran, taps = bench.record(bench.forward)
-        if isinstance(ran, Exception):
-            return
-        for n, y in enumerate(ran.y):
-            if np.size(y) in sizes:
-                d = self.rng.standard_normal(np.shape(y))
-                slopes = [float(np.sum(dy[n] * d)) for dy in bench.dys]
-                yield "the output", np.shape(y), d, np.array(slopes)
-        limit = bench.spent + VALUES
-        first: dict[int, Tap] = {}
-        for t in taps:
-            if t.is_float and t.size in sizes:
-                first.setdefault(id(t.object), t)
-        names = {id(t.object): _name(t) for t in taps[::-1] if t.site.target != "return"}
-        for t in first.values():
-            if bench.spent > limit:
-                return
-            d = self.rng.standard_normal(np.shape(t.value))
-            h = STEP * (float(np.median(np.abs(t.value))) or 1.0)  # masked scores are huge
-            try:
-                ends = [bench.forward({t.key: ("add", s * h * d)}).y for s in (1, -1)]
-            except Exception:
-                continue
-            yield (
-                names.get(id(t.object), _name(t)),
-                np.shape(t.value),
-                d,
-                paired(bench.dys, *ends) / h,
-            )
-
-    def return_of_others(self) -> list[Candidate]:
-        """The return, if it only puts the gradients into each other's places."""
-        wrong = sorted(set(self.argument()[self.wrong].tolist()))
-        args, moved = self.argument(), []
-        for k in wrong:
-            for other in range(len(self.grads)):
-                if other != k and np.size(self.grads[other]) == np.size(self.grads[k]):
-                    value = np.ravel(self.grads[other])[self.rows[k]] / self.scale[args == k]
-                    if np.max(np.abs(value - self.truth[0][args == k])) <= WRONG:
-                        moved.append((k, other))
-        if self.last is None or {k for k, _ in moved} != set(wrong):
-            return []
-        names = [self.subject.names[i] for i in self.subject.floats]
-        words = ", ".join(f"d{names[k]} stands in the place of d{names[o]}" for k, o in moved)
-        return [self.at(self.last, words)]
-
-    def cache_of_others(self) -> list[Candidate]:
-        """The line that saves a value for which another value of the forward makes all right."""
-        bench = self.bench
-        ran, taps = bench.record(bench.forward)
-        if isinstance(ran, Exception):
-            return []
-        kept = bench.hook.returned
-        limit = bench.spent + CACHE
-        pool = {id(t.object): t for t in taps if isinstance(t.object, np.ndarray)}
-        found = []
-        for leaf in leaves(ran.cache):
-            for t in pool.values():
-                new = t.object
-                other_kind = leaf.dtype.kind == "f" and new.dtype.kind != "f"
-                if new is leaf or new.shape != leaf.shape or other_kind:
-                    continue
-                if bench.spent > limit:
-                    return found
-                other = replace(ran, cache=swapped(ran.cache, leaf, new))
-                runs = (self.moved({}, k, other) for k in range(len(self.base)))
-                if kept and all(self.explained(move, k) for k, move in enumerate(runs)):
-                    why = f"with {_name(t)} in its place in the cache every gradient is right"
-                    found.append(self.at(kept, why))
-        return found
+    def idle(self) -> list[Line]:
+        return [x for x in self.lines if x.reaches and self.is_idle(x) and x.injected]
 
     def together(self) -> list[Candidate]:
         """Where no line alone explains the error: those that explain it for one argument."""
@@ -552,7 +265,7 @@ class Search:
                 if moved is None or not line.injected:
                     continue
                 if not (self.wrong & (args == k) & (np.abs(moved) < 1e-13)).any():
-                    self.test(line, rows.astype(float))
+                    test(self, line, rows.astype(float))
                     if line.possible:
                         good.append(line)
             found += self.ranked(good)
@@ -592,8 +305,14 @@ class Search:
         good = [x for x in self.beyond_right(open_) if not self.is_idle(x)]
         if not good and not short and not solved:
             short = [x for x in lines if x.right and not self.is_idle(x)]
-        lines = good + short or ([] if solved else lines)
-        return solved + sorted(lines, key=lambda x: (x in short, not x.tested, x.rank))
+        lines = good + short
+        return solved + sorted(
+            lines, key=lambda x: (x in short, not x.tested, x.rank, not self.is_aim(x), x.again)
+        )
+
+    def is_aim(self, line: Line) -> bool:
+        """Whether it is known what the result should be, by more than that it is returned."""
+        return bool(line.wanted) and line.site.target != "return"
 
     def is_idle(self, line: Line) -> bool:
         about = statement(line.site.code)
@@ -666,38 +385,6 @@ def loops_around(file: str, line: int) -> list[tuple[int, str]]:
         for n in ast.walk(ast.parse("".join(linecache.getlines(file))))
         if isinstance(n, (ast.For, ast.While)) and n.lineno < line <= (n.end_lineno or 0)
     ]
-
-
-def _name(t: Tap) -> str:
-    """How to speak of a value of the forward."""
-    target = t.site.target.split(",")
-    inside = [k for k in t.part if isinstance(k, int)]
-    if t.site.target in ("return", "") or (inside and inside[0] >= len(target)):
-        return f"the value of line {t.site.line}"
-    return f"{target[inside[0] if inside else 0].strip()} (line {t.site.line})"
-
-
-def _pairs(values: list[Array], shape: tuple[int, ...], d: Array, slopes: Array) -> bool:
-    """Whether values, by cotangent, have these slopes along d."""
-    if values[0].size != d.size or not all(np.any(v) for v in values):
-        return False
-    far = 1e-6 * np.linalg.norm(d) / math.sqrt(d.size)
-    return all(
-        abs(float(np.sum(v.reshape(shape) * d)) - s) <= far * float(np.linalg.norm(v)) + 1e-12
-        for v, s in zip(values, slopes, strict=True)
-    )
-
-
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, to) == to
-    except ValueError:
-        return False
-
-
-def _within(basis: Array, e: Array) -> bool:
-    rest = e - basis.T @ (basis @ e)
-    return bool(np.max(np.abs(rest)) <= 1e-5 * np.max(np.abs(e)) + 1e-7)
 
 
 def shaken(t: Tap, rng: np.random.Generator) -> tuple[str, Any]:
