@@ -202,35 +202,38 @@ def _below(c: _Call) -> Iterator[_Call]:
 
 
 def _path(c: _Call, calls: list[_Call]) -> tuple[str, ...]:
-    """Names from the outermost part inwards: of a layer its name in its parent, and its class."""
-    names = []
-    while c is not None:
-        if c.result is None or not any(c is k for k in calls):
-            c = c.parent
-            continue
-        word = type(c.layer).__name__ if c.layer else c.f.__name__
-        parent = c.parent
-        alike = [k for k in calls if k.parent is parent]
-        place = next(n for n, k in enumerate(alike) if k is c)
-        listed = getattr(getattr(parent and parent.layer, "layers", None), "__iter__", None)
-        if c.layer and listed:
-            entries = list(parent.layer.layers)
-            own = [k for k in alike if k.layer]
-            at = next(n for n, k in enumerate(own) if k is c)
-            if at < len(entries) and isinstance(entries[at], tuple):
-                word = f"layer {at + 1} {entries[at][0]} ({word})"
-        elif c.layer and parent and parent.layer:
-            fields = [k for k, v in vars(parent.layer).items() if v is c.layer]
-            word = f"{fields[0]} ({word})" if fields else word
-        elif sum(k.f is c.f for k in alike) > 1:
-            word = f"{word} {sum(k.f is c.f for k in alike[: place + 1])}"
-        names.append(word)
-        c = c.parent
-    return tuple(names[::-1])
+    """Names from the outermost part inwards."""
+    known = {id(k) for k in calls}
+    names, call = [], c
+    while True:
+        if id(call) in known:
+            names.append(_word(call, [k for k in calls if k.parent is call.parent]))
+        if call.parent is None:
+            return tuple(names[::-1])
+        call = call.parent
+
+
+def _word(c: _Call, alike: list[_Call]) -> str:
+    """Of a layer its place and name in its parent, and its class; of an op its name and count."""
+    parent = c.parent.layer if c.parent else None
+    if not c.layer:
+        same = [k for k in alike if k.f is c.f]
+        place = next(n for n, k in enumerate(same, 1) if k is c)
+        return f"{c.f.__name__} {place}" if len(same) > 1 else c.f.__name__
+    word = type(c.layer).__name__
+    listed = getattr(parent, "layers", None)
+    if isinstance(listed, (tuple, list)):
+        at = next(n for n, k in enumerate(k for k in alike if k.layer) if k is c)
+        if at < len(listed):
+            named = f" {listed[at][0]}" if isinstance(listed[at], tuple) else ""
+            return f"layer {at + 1}{named} ({word})"
+    fields = [k for k, v in getattr(parent, "__dict__", {}).items() if v is c.layer]
+    return f"{fields[0]} ({word})" if fields else word
 
 
 def _wrong_arguments(c: _Call, rng: np.random.Generator) -> tuple[str, ...]:
     """The arguments whose gradient is not that of the part's own forward, twice in a row."""
+    assert c.g is not None
     bound = _bound(c)
     names = [name for name, _ in _floats(bound)]
     for _ in range(2):
@@ -294,7 +297,8 @@ def _again(c: _Call, bound: dict[str, Any], name: str, by: Array) -> Any:
         return value
 
     parameters = inspect.signature(c.f).parameters
-    args, kwargs = [], {}
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     for k, v in bound.items():
         kind = parameters[k].kind
         new = moved(v, k) if k not in ("state", "rng") else copy.deepcopy(v)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.instrument import Site
+from gradcheck.lines import Candidate, distinct, shaken
 from gradcheck.subjects import Subject, copied
-from gradcheck.suspects import Candidate, Search, distinct, shaken
+from gradcheck.suspects import Search
 from gradcheck.taps import Bench, Injector, Tap, containers, leaves, statement
 from gradcheck.totals import truths
 
@@ -78,11 +79,11 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
         if isinstance(grads, Exception):
             return Placed(_crashed(subject, grads, bench.hook, taps))
         taps = [t for t in taps if t.site.function.split(".")[-1] not in set(trusted)]
-        last = bench.hook.returned
+        last = hook.returned
+        if last is None:  # its source is not to be had
+            return Placed()
         found = (
-            _written(bench, taps)
-            or _odd(bench, taps, last)
-            or _misshapen(bench, grads, taps, last, rng)
+            _written(bench, taps) or _odd(bench, taps) or _misshapen(bench, grads, taps, last, rng)
         )
         if found:
             return Placed(found)
@@ -166,7 +167,7 @@ def _written(bench: Bench, taps: list[Tap]) -> tuple[Candidate, ...]:
     return ()
 
 
-def _odd(bench: Bench, taps: list[Tap], last: Site | None) -> tuple[Candidate, ...]:
+def _odd(bench: Bench, taps: list[Tap]) -> tuple[Candidate, ...]:
     """The first line whose result is not finite, or of another dtype than was given."""
     subject = bench.subject
     given = subject.arrays[subject.floats[0]].dtype
@@ -187,14 +188,14 @@ def _odd(bench: Bench, taps: list[Tap], last: Site | None) -> tuple[Candidate, .
 
 
 def _misshapen(
-    bench: Bench, grads: tuple, taps: list[Tap], last: Site | None, rng: np.random.Generator
+    bench: Bench, grads: tuple, taps: list[Tap], last: Site, rng: np.random.Generator
 ) -> tuple[Candidate, ...]:
     """The lines that a gradient of the wrong shape, or no gradient at all, comes from."""
     subject = bench.subject
     shapes = [subject.arrays[i].shape for i in subject.floats]
     found = []
     got_shapes = [np.shape(g) for g in grads]
-    if last and got_shapes != shapes and sorted(got_shapes) == sorted(shapes):
+    if got_shapes != shapes and sorted(got_shapes) == sorted(shapes):
         found.append(_candidate(last, "it returns the gradients in another order"))
     for k, (i, g) in enumerate(zip(subject.floats, grads, strict=True)):
         name, shape = subject.names[i], shapes[k]
@@ -202,9 +203,9 @@ def _misshapen(
             continue
         got = "None" if g is None else f"{np.asarray(g).dtype} of shape {np.shape(g)}"
         why = f"d{name} is {got}; {name} has shape {shape}"
-        sites = [t.site for t in taps if g is not None and _is_same(t, g)]
+        sites = [t.site for t in taps if g is not None and t.site is not last and _is_same(t, g)]
         computed = not sites
-        sites += [last] * (last is not None)
+        sites.append(last)
         if g is not None and computed:  # where it is returned: also what leads there
             for t in taps[::-1]:
                 moved = bench.record(bench.backward, 0, {t.key: shaken(t, rng)})[0]

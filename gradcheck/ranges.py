@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradcheck.lines import Line
+
 if TYPE_CHECKING:
-    from gradcheck.suspects import Line, Search
+    from gradcheck.suspects import Search
 
 Array = np.ndarray
 
 
-def test(search: "Search", line: "Line", rows: Array) -> None:
+def test(search: "Search", line: Line, rows: Array) -> None:
     """Whether the error lies in the range of d(returned)/d(result)."""
     shapes = [np.shape(t.value) for t in line.injected]
     span(search, line, shapes, rows)
@@ -29,7 +31,7 @@ def wider(search: "Search", shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return sorted(fit, key=math.prod)[:2]
 
 
-def span(search: "Search", line: "Line", shapes: list[tuple[int, ...]], rows: Array) -> None:
+def span(search: "Search", line: Line, shapes: list[tuple[int, ...]], rows: Array) -> None:
     taps = line.injected
     size = [1e-2 * (float(np.sqrt(np.mean(np.square(t.value, dtype=float)))) or 1.0) for t in taps]
 
@@ -59,10 +61,10 @@ def span(search: "Search", line: "Line", shapes: list[tuple[int, ...]], rows: Ar
         if known:
             return
     for _ in range(sum(map(math.prod, shapes)) + 1):
-        column = up
+        column: Array | None = up
         if not linear:
-            up, down = along(d, 2.0**-7), along(d, -(2.0**-7))
-            column = None if up is None or down is None else (up - down) * 2.0**6
+            ends = along(d, 2.0**-7), along(d, -(2.0**-7))
+            column = None if ends[0] is None or ends[1] is None else (ends[0] - ends[1]) * 2.0**6
         if column is None or search.bench.spent > search.limit:
             line.rank = len(basis)
             return
@@ -76,14 +78,14 @@ def span(search: "Search", line: "Line", shapes: list[tuple[int, ...]], rows: Ar
         if all(_within(basis, e) for e in errors):
             break
         d = draw()
-        up = along(d, 1.0)
+        up = along(d, 1.0) if linear else None
     line.rank, within = len(basis), all(_within(basis, e) for e in errors)
     # where it is not linear, a range tells little about changes that are not small
     line.tested = linear or within
     line.possible = within or not linear
 
 
-def elementwise(line: "Line", a: tuple, b: tuple, errors: list[Array]) -> bool:
+def elementwise(line: Line, a: tuple, b: tuple, errors: list[Array]) -> bool:
     """The test from two probes alone, where each gradient entry moves with one entry only."""
     (d, up), (e, again) = a, b
     d, e = (np.concatenate([np.ravel(x) for x in v]) for v in (d, e))

@@ -5,78 +5,21 @@ d(returned)/d(result). The range is found by random probes, as many as it has di
 dimensions explain an error by less chance, and come first.
 """
 
-import ast
-import linecache
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.instrument import Site
+from gradcheck.lines import Candidate, Line, distinct, loops_around, shaken
 from gradcheck.ranges import test
 from gradcheck.subjects import Forward
 from gradcheck.substitutes import cache_of_others, return_of_others, solve
 from gradcheck.taps import Bench, Plan, Tap, leaves, statement
-from gradcheck.totals import WRONG, Truths, matches, sources
+from gradcheck.totals import WRONG, Truths, matches, name_of, sources
 
 Array = np.ndarray
 LINES = 20_000  # operations that may be re-run for the sake of the ranges
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A line that may be the wrong one, and why."""
-
-    file: str
-    line: int
-    function: str
-    code: str
-    why: str
-
-
-def distinct(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """One candidate for each line, the first."""
-    found: dict[tuple[str, int], Candidate] = {}
-    for c in candidates:
-        found.setdefault((c.file, c.line), c)
-    return tuple(found.values())
-
-
-@dataclass
-class Line:
-    """The taps of one statement, and what changing them does."""
-
-    order: int
-    taps: list[Tap]
-    reaches: bool = True  # every wrong entry
-    possible: bool = True  # whether it can be the only wrong line
-    tested: bool = False  # by its range, not by reach alone
-    rank: int = 0  # of d(returned)/d(result), as far as it was found
-    solved: str = ""  # what makes every gradient right
-    right: str = ""  # the forward value whose gradient its result is
-    wanted: str = ""  # the forward value whose gradient its result would have to be
-    again: bool = False  # its result is an earlier one, moved at most
-    probes: list[tuple[Array, Array]] = field(default_factory=list)
-    steps: list[Array] = field(default_factory=list)  # by cotangent, what makes all right
-
-    @property
-    def site(self) -> Site:
-        return self.taps[0].site
-
-    @property
-    def function(self) -> str:
-        return self.site.function.split(".")[-1]
-
-    @property
-    def injected(self) -> list[Tap]:
-        """The float taps; of an array that is written in parts only the whole, at the end."""
-        floats = [t for t in self.taps if t.is_float and t.size]
-        whole = list({t.part: t for t in floats if t.part[:1] == ("into",)}.values())
-        about = statement(self.site.code)
-        if whole and not about.unpacks and self.taps[0].site.target != "return":
-            return whole
-        return [t for t in floats if t.part[:1] != ("into",)] + whole
 
 
 class Search:
@@ -87,7 +30,7 @@ class Search:
         bench: Bench,
         taps: list[Tap],
         grads: tuple,
-        last: Site | None,
+        last: Site,
         truths: Truths,
         rng: np.random.Generator,
     ):
@@ -146,8 +89,9 @@ class Search:
                 test(self, line, np.ones_like(self.wrong))
         found += cache_of_others(self)
         self.pair_values()
-        for line in self.ranked([x for x in self.lines if x.possible]):
-            found += self.say(line)
+        ranked = self.ranked([x for x in self.lines if x.possible])
+        for line in ranked:
+            found += self.say(line, alone=len(ranked) == 1 and not found)
         if not found:
             found = self.together()
             found += [self.at(x.site, "it reaches every wrong entry") for x in self.idle()]
@@ -200,10 +144,31 @@ class Search:
                         right[t.key] = label
                 fix = wanted.get(id(line))
                 if fix and not line.wanted and matches(fix, shape, d, slopes):
-                    line.wanted = label
+                    line.wanted, line.lacks = label, self.lacking(own[id(line)][0], fix)
         for line in self.lines:
             labels = {right.get(t.key, "") for t in own[id(line)]}
             line.right = ", ".join(sorted(labels)) if labels and "" not in labels else ""
+
+    def lacking(self, tap: Tap, fix: list[Array]) -> str:
+        """The other value, of the backward or of dy, that a result lacks, in words."""
+        steps = [f - self.values(k)[tap.key] for k, f in enumerate(fix)]
+
+        def is_it(values: list[Any]) -> bool:
+            return all(
+                np.shape(v) == np.shape(s)
+                and np.max(np.abs(v - s)) <= WRONG * max(float(np.max(np.abs(v))), 1e-300)
+                for v, s in zip(values, steps, strict=True)
+            )
+
+        for t in self.taps:
+            if t.is_float and t.key != tap.key and t.site.target != "return":
+                values = [self.values(k).get(t.key) for k in range(len(fix))]
+                if all(v is not None for v in values) and is_it(values):
+                    return name_of(t)
+        for n in range(len(self.bench.dys[0])):
+            if is_it([dy[n] for dy in self.bench.dys]):
+                return "dy" if len(self.bench.dys[0]) == 1 else f"dy[{n}]"
+        return ""
 
     def values(self, k: int) -> dict[Any, Any]:
         """The results for cotangent k, by tap."""
@@ -216,9 +181,9 @@ class Search:
         """Whether a result is there for each cotangent, and another for each."""
         values = [self.values(k) for k in range(len(self.base))]
         found = [v.get(t.key) for v in values]
-        return all(v is not None and np.shape(v) == np.shape(t.value) for v in found) and not any(
-            np.array_equal(found[0], v) for v in found[1:]
-        )
+        if any(v is None or np.shape(v) != np.shape(t.value) for v in found):
+            return False
+        return not any(np.array_equal(np.asarray(found[0]), np.asarray(v)) for v in found[1:])
 
     def is_earlier(self, line: Line, tap: Tap) -> bool:
         """Whether a result holds just the entries of one that was there before."""
@@ -270,7 +235,7 @@ class Search:
                         good.append(line)
             found += self.ranked(good)
         why = "it explains a part of the error, and no line explains all"
-        places = [x.site for x in found] + self.loops() + [self.last] * (self.last is not None)
+        places = [x.site for x in found] + self.loops() + [self.last]
         return [self.at(site, why) for site in places]
 
     def loops(self) -> list[Site]:
@@ -342,7 +307,7 @@ class Search:
                 kept.append(line)
         return kept
 
-    def say(self, line: Line) -> list[Candidate]:
+    def say(self, line: Line, alone: bool) -> list[Candidate]:
         """The candidate that a line is; with the next, where a step between them is missing."""
         site, after = line.site, self.after(line.site)
         if line.solved:
@@ -351,15 +316,19 @@ class Search:
             aim = f", and what follows needs that of {line.wanted}" if line.wanted else ""
             why = f"its result is the gradient of {line.right}{aim}: a step is missing after it"
             return [self.at(site, why)] + [self.at(s, "a step is missing before it") for s in after]
+        if not line.tested:
+            return [self.at(site, "it reaches every wrong entry, and could not be tested further")]
+        why = "another result would make every gradient right"
         if line.wanted:
-            return [self.at(site, f"its result is not the gradient of {line.wanted}")]
-        if line.tested:
-            return [self.at(site, "another result of this line would make every gradient right")]
-        return [self.at(site, "it reaches every wrong entry; it could not be tested further")]
+            why = f"its result should be the gradient of {line.wanted}"
+            why += f", and lacks {line.lacks}" if line.lacks else ""
+        if alone:
+            why = f"the inputs of line {site.line} are right, its result is wrong: " + why
+        return [self.at(site, why)]
 
     def after(self, site: Site) -> list[Site]:
         """The statement that comes next in the same function."""
-        sites = [x.site for x in self.lines] + [self.last] * (self.last is not None)
+        sites = [x.site for x in self.lines] + [self.last]
         later = [s for s in sites if s.function == site.function and s.line > site.line]
         return [min(later, key=lambda s: s.line)] if later else []
 
@@ -376,21 +345,3 @@ class Search:
             for x in self.lines
             if x.right and not x.again
         )
-
-
-def loops_around(file: str, line: int) -> list[tuple[int, str]]:
-    """(line, text) of the heads of the loops around a line of a file."""
-    return [
-        (n.lineno, linecache.getline(file, n.lineno).strip())
-        for n in ast.walk(ast.parse("".join(linecache.getlines(file))))
-        if isinstance(n, (ast.For, ast.While)) and n.lineno < line <= (n.end_lineno or 0)
-    ]
-
-
-def shaken(t: Tap, rng: np.random.Generator) -> tuple[str, Any]:
-    value = np.asarray(t.value)
-    if value.dtype.kind == "f":
-        scale = float(np.max(np.abs(value), initial=0.0)) or 1.0
-        return "add", scale * rng.uniform(0.5, 1.5, value.shape)
-    new = ~value if value.dtype.kind == "b" else value + 1
-    return "set", new if isinstance(t.value, np.ndarray) else type(t.value)(new)

@@ -208,11 +208,15 @@ def statement(code: str) -> Statement:
         listed = isinstance(node.value, ast.ListComp) and _only_reads(node.value.elt)
         bare = {-1} if listed or isinstance(node.value, ast.Name) else set()
         return Statement(plain=frozenset(bare), kind="return")
-    targets = getattr(node, "targets", None) or [node.target] if hasattr(node, "value") else []
+    if not isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        return Statement()
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     parts = [p for t in targets for p in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
     stores = []
     for k, p in enumerate(parts):
-        if isinstance(p, ast.Subscript) and isinstance(p.value, ast.Name):
+        if not isinstance(p, ast.Subscript) or not isinstance(p.value, ast.Name):
+            continue
+        if _may_run_twice(p.slice):
             index = compile(ast.unparse(ast.Expression(_as_index(p.slice))), "index", "eval")
             stores.append((k if len(parts) > 1 else None, p.value.id, index))
     value = node.value
@@ -221,6 +225,16 @@ def statement(code: str) -> Statement:
     reads = reads and not isinstance(node, ast.AugAssign)
     kind = "read" if reads else ""
     return Statement(tuple(stores), len(parts) > 1, kind=kind)
+
+
+def _may_run_twice(index: ast.expr) -> bool:
+    """Whether an index calls nothing but NumPy and what counts."""
+    calls = [n.func for n in ast.walk(index) if isinstance(n, ast.Call)]
+    owners = [f.value for f in calls if isinstance(f, ast.Attribute)]
+    names = [f for f in calls if not isinstance(f, ast.Attribute)] + owners
+    known = {"np", "numpy", "len", "range", "min", "max", "int", "slice"}
+    walrus = any(isinstance(n, ast.NamedExpr) for n in ast.walk(index))
+    return not walrus and all(isinstance(n, ast.Name) and n.id in known for n in names)
 
 
 def _as_index(node: ast.expr) -> ast.expr:

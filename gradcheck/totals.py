@@ -105,7 +105,7 @@ def sources(
 
 def name_of(t: Tap) -> str:
     """How to speak of a value of the forward."""
-    target = t.site.target.split(",")
+    target = t.site.target.strip("()").split(",")
     inside = [k for k in t.part if isinstance(k, int)]
     if t.site.target in ("return", "") or (inside and inside[0] >= len(target)):
         return f"the value of line {t.site.line}"
