@@ -12,6 +12,7 @@ from benchmarks import machine
 BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(console, rows)
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
     "campaign": ("benchmarks.campaign", "the harness on right gradients at 100,000 points"),
+    "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
 }
 
 
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.name is None:
         for name, (_, what) in BENCHMARKS.items():
-            print(f"{name:8}{what}")
+            print(f"{name:10}{what}")
         return 0
     if options.name not in BENCHMARKS:
         return usage(f"no benchmark {options.name!r}; there is {', '.join(BENCHMARKS)}")

@@ -119,12 +119,16 @@ def _something_is_left(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
 
 
 def _window_fits(sizes: dict[str, Any], config: dict[str, Any]) -> bool:
+    """At least twice along each axis: a window that stays where it is shows no stride."""
+    window = _each(config["size"], 2)
+    strides = window if config["stride"] is None else _each(config["stride"], 2)
     if config["padding"] == "same":
-        return True
-    window, sides = _each(config["size"], 2), _sides(config["padding"], 2)
+        return all(sizes[axis] > s for axis, s in zip("HW", strides, strict=True))
     return all(
-        sizes[axis] + sum(pair) >= K and max(pair) < K
-        for axis, K, pair in zip("HW", window, sides, strict=True)
+        sizes[axis] + sum(pair) >= K + s and max(pair) < K
+        for axis, K, s, pair in zip(
+            "HW", window, strides, _sides(config["padding"], 2), strict=True
+        )
     )
 
 
@@ -189,20 +193,22 @@ OPS = (
         where=_classes_remain,
         samplers={"labels": _first_is_0, "weights": _positive},
     ),
-    Op("soft_cross_entropy"),
+    Op("soft_cross_entropy", sizes=({"batch": (3,), "K": 1},)),
     Op("binary_cross_entropy"),
-    Op("kl_divergence", samplers={"q": _probabilities}),
+    Op("kl_divergence", samplers={"q": _probabilities}, sizes=({"batch": (3,), "K": 1},)),
     Op("hinge", config={"margin": (1.0, 0.3)}, samplers={"labels": _labels}),
     Op("mse"),
     Op("l1"),
     Op("huber", config={"delta": (1.0, 0.3)}),
-    Op("cosine", config={"eps": (1e-8, 2.0)}),
+    Op("cosine", config={"eps": (2.0, 1e-8)}, sizes=({"batch": (3,), "D": 1},)),
     Op("triplet", config={"margin": (1.0, 0.3)}),
     Op(
         "ctc",
         config={"blank": (0, 1)},
         where=lambda sizes, config: sizes["K"] >= 3,
         samplers=_CTC,
+        # labels that repeat, at once or later, and differ; a single frame
+        sizes=({"T": 9, "N": 7, "K": 4, "L": 4}, {"T": 1, "N": 2, "K": 3, "L": 1}),
     ),
     Op(
         "conv2d",

@@ -64,7 +64,9 @@ def distinct_sizes(
 def free_sizes(
     f: Callable, where: Callable, config: dict[str, Any], rng: np.random.Generator, most: int = 6
 ) -> dict[str, Any]:
-    """Any sizes from 1 to `most`, equal ones too; a starred name gets none to two axes.
+    """Any sizes from 1 to `most`, equal ones too; a starred name gets no axis, one or three.
+
+    It gets two in `distinct_sizes`, where an axis counted from the other end is the same one.
 
     Raises:
         InputError: no assignment satisfies `where(sizes, config)`.
@@ -76,7 +78,7 @@ def free_sizes(
             return tuple(int(k) for k in rng.integers(1, most + 1, n))
 
         return {
-            n: some(int(rng.integers(0, 3))) if star else some(1)[0] for n, star in names.items()
+            n: some(int(rng.choice((0, 1, 3)))) if star else some(1)[0] for n, star in names.items()
         }
 
     return _first(f, draw, where, config)

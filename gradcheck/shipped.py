@@ -10,6 +10,7 @@ import numpy as np
 
 from gradcheck import autodiff, inputs
 from gradcheck.subjects import Subject, pair
+from gradcheck.variants import OTHERS
 
 Array = np.ndarray
 
@@ -33,13 +34,15 @@ class Layer:
     """A shipped layer or model: how either package builds it, and its input.
 
     `x` is a shape, to be filled with normal numbers, or draws the input from a generator: an array,
-    or a tuple of arrays for a model of several inputs.
+    or a tuple of arrays for a model of several inputs. `state` is that of init, or made from the
+    built layer.
     """
 
     name: str
     build: Callable[[Any], Any]
     x: tuple[int, ...] | Callable[[np.random.Generator], Any]
     train: bool = False
+    state: Callable[[Any], Any] | None = None
 
 
 class Draws:
@@ -55,7 +58,8 @@ class Draws:
 def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
     """The default cases of an entry: every configuration value, then a free shape without JAX."""
     if isinstance(entry, Layer):
-        yield layer_subject(entry, seed, twin)
+        for layer in variants(entry):
+            yield layer_subject(layer, seed, twin)
         return
     f = getattr(importlib.import_module("scratchnn"), entry.name)
     configs = configurations(entry)
@@ -68,6 +72,11 @@ def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
     for sizes in entry.sizes:
         yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, sizes=sizes)
     yield op_subject(entry, configs[-1], [seed, next(seeds)], twin=False, free=True)
+
+
+def variants(entry: Layer) -> list[Layer]:
+    """Every case of a layer, as an entry of its own."""
+    return [replace(entry, **fields) for fields in ({}, *OTHERS.get(entry.name, ()))]
 
 
 def configurations(entry: Op) -> list[dict[str, Any]]:
@@ -104,6 +113,7 @@ def layer_subject(entry: Layer, seed: int, twin: bool = True) -> Subject:
     hand = importlib.import_module("scratchnn")
     layer, rng = entry.build(hand), np.random.default_rng([seed, 0])
     params, state = layer.init(rng)
+    state = entry.state(layer) if entry.state else state
     # biases start at zero, where a wrong one could hide
     flat = {k: rng.standard_normal(np.shape(v)) for k, v in hand.trees.flatten(params).items()}
     x = entry.x(rng) if callable(entry.x) else rng.standard_normal(entry.x)
@@ -148,6 +158,7 @@ def _layer_twin(entry: Layer, names: tuple[str, ...], n: int, seed: int) -> Call
         given = twin.trees.unflatten(dict(zip(names, arrays[n:], strict=True)))
         x = arrays[0] if n == 1 else arrays[:n]
         _, state = layer.init(np.random.default_rng(0))
+        state = entry.state(layer) if entry.state else state
         return layer.forward(given, state, x, rng=Draws(seed), train=entry.train)[0]
 
     return forward

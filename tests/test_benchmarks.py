@@ -77,11 +77,17 @@ def test_the_two_sides_are_sampled_in_turn():
     assert turns == ["a", "b"] * 4  # once to learn the number of repeats, then three rounds
 
 
+LISTED = """\
+conv      scratchnn.conv2d by hand against XLA's convolution
+mutation  every hand backward with small mistakes in it, checked
+"""
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "out", "err"),
     [
-        ([], 0, "conv    scratchnn.conv2d by hand against XLA's convolution\n", ""),
-        (["sort"], 2, "", "benchmarks: no benchmark 'sort'; there is conv\n"),
+        ([], 0, LISTED, ""),
+        (["sort"], 2, "", "benchmarks: no benchmark 'sort'; there is conv, mutation\n"),
         (["conv", "--rounds", "0"], 2, "", "benchmarks: --rounds is 0; wanted at least 1\n"),
     ],
 )
