@@ -11,6 +11,7 @@ import linecache
 import math
 import os
 import resource
+import signal
 import sys
 import textwrap
 import warnings
@@ -284,18 +285,38 @@ def _fresh(entry: Op | Layer, seed: int) -> Iterator[Subject]:
         )
 
 
-def work(connection: Connection, seed: int) -> None:
-    """Judge what comes in: (module and name of a target, or None for the last; the source)."""
+class TooLong(BaseException):
+    """No Exception, as a check would report that."""
+
+
+def _stop(*_: Any) -> None:
+    raise TooLong
+
+
+def work(connection: Connection, seed: int, seconds: float) -> None:
+    """Judge what comes in: (module and name of a target, or None for the last; the source).
+
+    Each gets so many seconds of processor time.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     # what is wrong with a gradient need not be said here, only that it is
     differences.entries = lambda *args, **kwargs: None
+    signal.signal(signal.SIGPROF, _stop)
     known = {(t.module, t.name): t for t in targets()}
     judge: Any = None
     while True:
         place, text = connection.recv()
         if place is not None:
             judge = Judge(known[place], seed)
-        connection.send(judge.judge(text))
+            assert judge.fresh  # made before the clock runs
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        try:
+            outcome = judge.judge(text)
+        except TooLong:
+            outcome = Outcome("crash", f"took more than {seconds:g} s")
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        connection.send(outcome)

@@ -22,7 +22,8 @@ from gradcheck.edits import Edit, edits
 
 NAMES = 2  # other variables that are tried in a place: the likeliest, and one that is drawn
 INSERTIONS = 15  # that are drawn for each function
-LIMIT = 120.0  # seconds for one mutant
+SECONDS = 20.0  # of processor time, for one mutant
+LIMIT = 300.0  # seconds after which its process is given up
 RENEW = 1500  # mutants that one process judges; what it remembers of their sources grows
 QUICK = ("softmax_backward", "linear_backward", "Linear.backward")
 FATES = ("crash", "detected", "equivalent", "survived")
@@ -75,7 +76,8 @@ class Worker:
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=mutants.work, args=(other, self.seed), daemon=True)
+        given = other, self.seed, SECONDS
+        self.process = context.Process(target=mutants.work, args=given, daemon=True)
         self.process.start()
         other.close()
         self.target, self.judged = None, 0

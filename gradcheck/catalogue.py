@@ -150,6 +150,10 @@ def _sentences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return source, target
 
 
+# one feature, one unit: an axis of length 1 hides what other lengths show, and shows what they hide
+_SINGLE = ({"T": 2, "N": 3, "D": 1, "H": 1},)
+
+
 def _most_labels(sizes: dict[str, Any]) -> int:
     """So many that the frames suffice even where all labels are equal."""
     return min(sizes["L"], (sizes["T"] + 1) // 2)
@@ -276,12 +280,12 @@ OPS = (
     Op("upsample_bilinear2d", config={"factor": (2, (1, 3))}),
     Op("pixel_shuffle", config={"factor": (2, 3)}),
     Op("flatten"),
-    Op("rnn_cell"),
-    Op("rnn"),
-    Op("gru_cell", config={"linear_before_reset": (True, False)}),
-    Op("gru", config={"linear_before_reset": (True, False)}),
-    Op("lstm_cell"),
-    Op("lstm"),
+    Op("rnn_cell", sizes=_SINGLE),
+    Op("rnn", sizes=_SINGLE),
+    Op("gru_cell", config={"linear_before_reset": (True, False)}, sizes=_SINGLE),
+    Op("gru", config={"linear_before_reset": (True, False)}, sizes=_SINGLE),
+    Op("lstm_cell", sizes=_SINGLE),
+    Op("lstm", sizes=_SINGLE),
     Op(
         "standardize",
         config={"axes": ((-1,), (0,), (1, 0)), "eps": (1e-5, 1.0, 1e-3)},

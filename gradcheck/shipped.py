@@ -56,7 +56,7 @@ class Draws:
 
 
 def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
-    """The default cases of an entry: every configuration value, then a free shape without JAX."""
+    """The default cases of an entry: every configuration value, a free shape without JAX, sizes."""
     if isinstance(entry, Layer):
         for layer in variants(entry):
             yield layer_subject(layer, seed, twin)
@@ -69,9 +69,9 @@ def subjects(entry: Op | Layer, seed: int, twin: bool) -> Iterator[Subject]:
         yield op_subject(entry, config, [seed, next(seeds)], twin=twin)
     if optional:
         yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, absent=True)
+    yield op_subject(entry, configs[-1], [seed, next(seeds)], twin=False, free=True)
     for sizes in entry.sizes:
         yield op_subject(entry, configs[0], [seed, next(seeds)], twin=twin, sizes=sizes)
-    yield op_subject(entry, configs[-1], [seed, next(seeds)], twin=False, free=True)
 
 
 def variants(entry: Layer) -> list[Layer]:
