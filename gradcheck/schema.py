@@ -1,0 +1,137 @@
+"""Many variants of a function in one code object, so that trying one costs a run, not a compile.
+
+Each edited statement stands beside the original, and a global says which of them runs. Line numbers
+are those of the file.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import lru_cache
+from types import CodeType, FunctionType
+
+from gradcheck.edits import Edit
+
+CHOICE = "__gradcheck_choice__"
+
+
+def compiled(text: str, f: FunctionType) -> CodeType:
+    """The code of f as it is in a text in which it begins where it did.
+
+    Raises:
+        ValueError: the text holds no such function at its top, or not the same names around it.
+        SyntaxError: it is no Python there.
+    """
+    return _code(_tree(text, f), f)
+
+
+def merged(text: str, f: FunctionType, edits: list[Edit]) -> tuple[CodeType, list[int]]:
+    """The code of f with variants, and which of the edits are among them.
+
+    Variant k, of the edit at place k in the list, runs where the global `CHOICE` is k.
+
+    Raises:
+        ValueError, SyntaxError: as `compiled`.
+    """
+    tree = _tree(text, f)
+    starts = _starts(text)
+    places = {}  # of simple statements, by the bytes where they begin
+    for block in _blocks(tree):
+        for i, stmt in enumerate(block):
+            if not hasattr(stmt, "body"):
+                places[starts[stmt.lineno - 1] + stmt.col_offset] = block, i
+    begins = sorted(places)
+    variants: dict[int, list[tuple[int, ast.stmt]]] = defaultdict(list)
+    for k, edit in enumerate(edits):
+        at = max((b for b in begins if b <= edit.at), default=None)
+        new = _statements(edit.after)
+        if at is None or len(new) != 1 or hasattr(new[0], "body"):
+            continue
+        block, i = places[at]
+        if edit.before.lstrip().startswith(_first_line(text, starts, block[i])):
+            variants[at].append((k, new[0]))
+    for at, beside in variants.items():
+        block, i = places[at]
+        block[i] = _chosen(block[i], beside)
+    return _code(tree, f), [k for beside in variants.values() for k, _ in beside]
+
+
+def _tree(text: str, f: FunctionType) -> ast.Module:
+    """The function alone, at the lines where it stands."""
+    first = f.__code__.co_firstlineno
+    lines = text.splitlines(keepends=True)[first - 1 : _end(text, f)]
+    return ast.parse("\n" * (first - 1) + "".join(lines))
+
+
+def _end(text: str, f: FunctionType) -> int:
+    """Its last line."""
+    first = f.__code__.co_firstlineno
+    for name, start, end in _functions(text):
+        if name == f.__name__ and start == first:
+            return end
+    raise ValueError(f"no function {f.__name__} at the top of the text in line {first}")
+
+
+@lru_cache(maxsize=512)
+def _functions(text: str) -> list[tuple[str, int, int]]:
+    found = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.append((node.name, start, node.end_lineno or start))
+    return found
+
+
+def _code(tree: ast.Module, f: FunctionType) -> CodeType:
+    made = compile(tree, f.__code__.co_filename, "exec", dont_inherit=True)
+    codes = [c for c in made.co_consts if isinstance(c, CodeType) and c.co_name == f.__name__]
+    if len(codes) != 1 or codes[0].co_freevars != f.__code__.co_freevars:
+        raise ValueError(f"{f.__name__} is another function now")
+    return codes[0]
+
+
+def _starts(text: str) -> list[int]:
+    starts = [0]
+    for line in text.encode().splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    return starts
+
+
+def _first_line(text: str, starts: list[int], stmt: ast.stmt) -> str:
+    """The text of a statement on the first of its lines."""
+    data = text.encode()
+    begin = starts[stmt.lineno - 1] + stmt.col_offset
+    end = starts[(stmt.end_lineno or stmt.lineno) - 1] + (stmt.end_col_offset or 0)
+    return data[begin:end].split(b"\n")[0].decode()
+
+
+def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                yield block
+
+
+@lru_cache(maxsize=65536)
+def _parsed(text: str) -> tuple[ast.stmt, ...]:
+    try:
+        return tuple(ast.parse(text).body)
+    except SyntaxError:
+        return ()
+
+
+def _statements(text: str) -> tuple[ast.stmt, ...]:
+    return () if text.endswith(":") else _parsed(text)
+
+
+def _chosen(stmt: ast.stmt, variants: list[tuple[int, ast.stmt]]) -> ast.stmt:
+    """The statement, or else the variant whose number is chosen."""
+    at = {"lineno": stmt.lineno, "col_offset": 0}
+
+    def test(op: ast.cmpop, value: object) -> ast.expr:
+        choice = ast.Name(CHOICE, ast.Load(), **at)
+        return ast.Compare(choice, [op], [ast.Constant(value, **at)], **at)
+
+    ifs: list[ast.stmt] = [ast.If(test(ast.Eq(), k), [new], [], **at) for k, new in variants]
+    return ast.If(test(ast.In(), frozenset(k for k, _ in variants)), ifs, [stmt], **at)
