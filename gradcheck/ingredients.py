@@ -23,6 +23,8 @@ from gradcheck.syntax import (
 )
 
 LARGEST = 40  # nodes of an expression that is used again
+MOST = 400  # such expressions, the smaller ones
+SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)
 WRAPS = """
     _.T  _.copy()  _[:, None]  _[None]  -_
@@ -98,20 +100,25 @@ class File:
         return start, end
 
 
-def ideas(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
-    """Larger edits of the statements of one function that begin in some lines, simple ones first."""
+def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator[Iterator[Idea]]:
+    """Larger edits of the statements of one function that begin in some lines.
+
+    `large` says whether what is built of expressions, of which there are many more than the rest.
+    """
     function = next((f for f in file.functions if f.name == name), None)
     if function is None:
         return
     work = _Ideas(file, function)
     chosen = [s for s in work.statements if s.lineno in lines]
-    yield (i for s in chosen for i in work.contract(s))
-    yield (i for s in chosen for i in work.wraps(s))
-    yield (i for s in chosen for i in work.repeats(s))
-    yield (i for s in chosen for i in work.replaced(s, work.small))
-    yield (i for s in chosen for i in work.joined(s, work.expressions))
-    yield (i for s in chosen for i in work.replaced(s, work.expressions))
-    yield (i for s in chosen for i in work.joined(s, work.products))
+    if large:
+        yield (i for s in chosen for i in work.replaced(s, work.expressions))
+        yield (i for s in chosen for i in work.joined(s, work.expressions))
+        yield (i for s in chosen for i in work.joined(s, work.products))
+    else:
+        yield (i for s in chosen for i in work.contract(s))
+        yield (i for s in chosen for i in work.wraps(s))
+        yield (i for s in chosen for i in work.replaced(s, work.small))
+        yield (i for s in chosen for i in work.repeats(s))
 
 
 class _Ideas:
@@ -158,10 +165,18 @@ class _Ideas:
         return read(node) <= {*self.names, *self.file.globals, *inner}
 
     def renamed(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The node, and the same with names changed alike."""
+        """The node, the same with names changed alike, and with a name for one that is not here."""
         if self.known(node):
             yield node
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        strange = names - {*self.names, *self.file.globals}
+        if len(strange) == 1:
+            (one,) = strange
+            for name in self.arrays:
+                hits = {id(n) for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == one}
+                other = _changed(node, hits, expression(name))
+                if self.known(other):
+                    yield other
         for a, b in self.renames:
             changed = {n: n.replace(a, b) for n in names - self.file.globals if a in n}
             if changed and all(n in self.names for n in changed.values()):
@@ -174,7 +189,7 @@ class _Ideas:
 
     @cached_property
     def small(self) -> list[ast.expr]:
-        return [ast.Name(n, ast.Load()) for n in self.names]
+        return [expression(n) for n in self.names]
 
     @cached_property
     def expressions(self) -> list[ast.expr]:
@@ -186,7 +201,7 @@ class _Ideas:
             for text in (f"1 - {name}**2", f"{name} * (1 - {name})", f"{name} > 0"):
                 node = expression(text)
                 found.setdefault(ast.dump(node), node)
-        return sorted(found.values(), key=lambda n: sum(1 for _ in ast.walk(n)))
+        return sorted(found.values(), key=lambda n: sum(1 for _ in ast.walk(n)))[:MOST]
 
     @cached_property
     def products(self) -> list[ast.expr]:
@@ -204,6 +219,9 @@ class _Ideas:
         yield from (s for s in _within(stmt, lambda new: new) if s.field != "slice")
 
     def idea(self, kind: str, stmt: ast.stmt, site: _Site, new: ast.expr) -> Idea:
+        if not hasattr(new, "lineno"):
+            ast.copy_location(new, site.node)
+
         def edit() -> Edit:
             start, end = self.file.of(site.node)
             old = self.file.data[start:end].decode()
@@ -229,18 +247,19 @@ class _Ideas:
             target = ast.Name(stmt.target.id, ast.Load())
             value = ast.BinOp(target, stmt.op, stmt.value)
             new = ast.Assign([stmt.target], value, lineno=stmt.lineno)
+            new = ast.fix_missing_locations(ast.copy_location(new, stmt))
             start, end = self.file.of(stmt)
 
             def edit() -> Edit:
                 old = self.file.data[start:end].decode()
-                fixed = ast.fix_missing_locations(copy.deepcopy(new))
-                words = spelled(fixed, stmt, 0, old)  # type: ignore[arg-type]
+                words = spelled(new, stmt, 0, old)  # type: ignore[arg-type]
                 return self.written("copy", stmt, start, end, words)
 
             yield Idea((stmt.lineno, stmt.col_offset), (new,), "copy", edit)
         for site in self.sites(stmt):
             if isinstance(site.node, (ast.Name, ast.Subscript)) and site.field in ("value", "elts"):
                 yield self.idea("copy", stmt, site, _applied("_.copy()", site.node))
+        yield from self.retargeted(stmt)
         if isinstance(stmt, ast.Return) and isinstance(stmt.value, ast.Tuple):
             elts = stmt.value.elts
             for k in range(len(elts)):
@@ -252,10 +271,29 @@ class _Ideas:
                         whole = next(s for s in self.sites(stmt) if s.node is stmt.value)
                         yield self.idea("order", stmt, whole, ast.Tuple(others, ast.Load()))
 
+    def retargeted(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """One of several results, under another name."""
+        target = stmt.targets[0] if isinstance(stmt, ast.Assign) else None
+        if not isinstance(target, ast.Tuple):
+            return
+        for k, old in enumerate(target.elts):
+            taken = {ast.dump(e) for e in target.elts}
+            for name in self.names if isinstance(old, ast.Name) else ():
+                fresh = ast.copy_location(ast.Name(name, ast.Store()), old)
+                if ast.dump(fresh) not in taken:
+                    other, tuple_ = copy.copy(stmt), copy.copy(target)
+                    tuple_.elts = [*target.elts[:k], fresh, *target.elts[k + 1 :]]
+                    other.targets = [tuple_]  # type: ignore[attr-defined]
+
+                    def edit(old: ast.expr = old, name: str = name) -> Edit:
+                        return self.written("name", stmt, *self.file.of(old), name)
+
+                    yield Idea((stmt.lineno, stmt.col_offset), (other,), "name", edit)
+
     def wraps(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A function applied, as it is elsewhere in the file, or left out wherever it is applied."""
         forms = [expression(w) for w in WRAPS]
-        hole = ast.Name("_", ast.Load())
+        hole = expression("_")
         for node in self.expressions:
             if isinstance(node, ast.Subscript):
                 forms.append(ast.Subscript(hole, node.slice, ast.Load()))
@@ -267,9 +305,11 @@ class _Ideas:
                     args = [*node.args[:k], hole, *node.args[k + 1 :]]
                     forms.append(ast.Call(node.func, args, node.keywords))
         forms += [expression(f"_.reshape({n}.shape)") for n in self.arrays]
-        unique = {ast.dump(f): f for f in forms}.values()
+        unique = {ast.dump(f): ast.fix_missing_locations(f) for f in forms}.values()
         for site in self.sites(stmt):
             if not isinstance(site.node, (ast.Constant, ast.Tuple)):
+                for part in {ast.dump(p): p for p in _parts(site.node)}.values():
+                    yield self.idea("function", stmt, site, part)
                 for form in unique:
                     yield self.idea("function", stmt, site, _filled(form, site.node))
         yield from self.unwrapped(stmt)
@@ -322,6 +362,10 @@ class _Ideas:
                         again.setdefault(ast.dump(other), other)  # type: ignore[arg-type]
             self._again = again
         for new in self._again.values():
+            if isinstance(new, ast.Assign) and isinstance(stmt, ast.Assign):
+                target = ast.unparse(new.targets[0])
+                if target == ast.unparse(stmt.targets[0]) and target not in read(new.value):
+                    continue  # one of the two would be lost
             for after in (True, False):
                 if isinstance(stmt, ast.Return) and after:
                     continue
@@ -353,6 +397,14 @@ class _Ideas:
             for other in expressions:
                 for kind, op in (("term", ast.Add()), ("term", ast.Sub()), ("factor", ast.Mult()), ("factor", ast.Div())):
                     yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """The values below a node."""
+    below = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.BinOp, ast.Call))]
+    below += [n for n in ast.walk(node) if isinstance(n, (ast.Subscript, ast.UnaryOp))]
+    functions = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    return [n for n in below if n is not node and n not in functions and not is_module(n)]
 
 
 def _applied(form: str, node: ast.expr) -> ast.expr:
@@ -387,12 +439,14 @@ def _changed(tree, ids: set[int], new: ast.expr):
 def _within(node: ast.AST, put: Callable) -> Iterator[_Site]:
     """The expressions in a node, from the outside in."""
     for field, value in ast.iter_fields(node):
-        if field in ("targets", "target", "annotation", "keywords", "ops", "ctx", "op"):
+        if field in ("targets", "target", "annotation", "ops", "ctx", "op"):
             if field in ("targets", "target"):
                 yield from _indices(node, field, put)
             continue
         for k, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.expr):
+            if isinstance(child, ast.keyword) and child.arg not in SETTINGS:
+                pass
+            elif not isinstance(child, ast.expr):
                 continue
 
             def place(new, node=node, field=field, value=value, k=k):
@@ -405,6 +459,9 @@ def _within(node: ast.AST, put: Callable) -> Iterator[_Site]:
             if field == "func":
                 if isinstance(child, ast.Attribute) and not is_module(child.value):
                     yield from _within(child, place)
+                continue
+            if isinstance(child, ast.keyword):
+                yield from _within(child, place)
                 continue
             if isinstance(child, ast.Name) and is_module(child):
                 continue

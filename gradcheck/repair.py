@@ -60,7 +60,11 @@ class Repair:
 
 
 def repair(
-    subjects: Sequence[Subject], lines: Sequence[int] = (), seconds: float = 8.0, seed: int = 0
+    subjects: Sequence[Subject],
+    lines: Sequence[int] = (),
+    trusted: Sequence[str] = (),
+    seconds: float = 8.0,
+    seed: int = 0,
 ) -> Repair | None:
     """Search for a repair.
 
@@ -68,6 +72,7 @@ def repair(
         subjects: of one pair: first the one that failed, then fresh ones, of other sizes where
             there are any.
         lines: those to be tried first.
+        trusted: names of functions that are tried last, as they passed a check of their own.
         seconds: the most that this takes.
         seed: of cotangents and directions.
 
@@ -76,7 +81,7 @@ def repair(
         small makes it right.
     """
     start = time.monotonic()
-    job = None if WITHIN in os.environ else _job(subjects, lines, seconds, seed)
+    job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
     if job is None:
         return None
     tried, found = _searched(job, start + seconds)
@@ -85,11 +90,10 @@ def repair(
     best, *others = found
     text = Path(job.file).read_bytes().decode()
     edits = _changes(job.file, best)
-    kind = ""
     return Repair(
         edits,
         _diff(job.file, text, best.source),
-        kind,
+        best.kind,
         f"{edits[0].before} should be {edits[0].after}",
         tuple(_changes(job.file, other) for other in others),
         tried,
@@ -100,7 +104,11 @@ def repair(
 
 
 def _job(
-    subjects: Sequence[Subject], lines: Sequence[int], seconds: float, seed: int
+    subjects: Sequence[Subject],
+    lines: Sequence[int],
+    trusted: Sequence[str],
+    seconds: float,
+    seed: int,
 ) -> Job | None:
     functions = (subjects[0].forward, subjects[0].backward)
     if not all(hasattr(f, "__code__") and f.__name__ == f.__qualname__ for f in functions):
@@ -121,6 +129,7 @@ def _job(
         seconds,
         seed,
         tuple(sys.path),
+        trusted=tuple(trusted),
     )
 
 

@@ -6,6 +6,7 @@ candidate hangs. A job comes in and messages go out, pickled, by standard input 
 """
 
 import contextlib
+import difflib
 import importlib
 import importlib.util
 import linecache
@@ -17,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -24,13 +26,17 @@ import numpy as np
 
 from gradcheck.checks import check_subject
 from gradcheck.edits import KINDS, Edit, edits
+from gradcheck.implied import of_edit
+from gradcheck.ingredients import File, ideas
 from gradcheck.instrument import reach
-from gradcheck.schema import CHOICE, compiled, merged
+from gradcheck.schema import CHOICE, Variant, compiled, located, merged
 from gradcheck.subjects import Subject
 from gradcheck.trial import Draw
 
 MEMORY = 2 << 30  # beyond what the process holds when the search begins
+CONTRACT = ("mutates", "not-repeatable", "dtype", "not-implemented", "ignores-upstream")
 DRAWS = 4  # fresh ones, on which every survivor must be right
+TOGETHER = 400  # variants in one code object
 STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
 
 
@@ -39,7 +45,7 @@ class Job:
     """What the search is told: where the pair is, its draws, the one that failed first.
 
     `subjects` come without their functions. `seconds` are those left; `lines` are tried first;
-    `skip` are candidates that hung.
+    `skip` are candidates that hung; `trusted` functions are edited last.
     """
 
     file: str
@@ -52,6 +58,7 @@ class Job:
     seed: int
     path: tuple[str, ...] = ()
     skip: frozenset[str] = frozenset()
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,28 +66,33 @@ class Right:
     """Edits after which the pair is right: the text with all of them, and how good they look."""
 
     edits: tuple[Edit, ...]
-    functions: tuple[str, ...]
+    kind: str
     source: str
     rank: tuple
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An edit, perhaps after others, and the functions with the code that runs it."""
+    """An edit, perhaps after another one, and the functions with the code that runs it.
 
-    edits: tuple[Edit, ...]
-    functions: tuple[FunctionType, ...]
+    `edit` is made when it is wanted; `key` tells candidates apart.
+    """
+
+    edit: Callable[[], Edit]
+    function: FunctionType
     codes: dict[FunctionType, CodeType]
     choice: int
+    key: str
     order: tuple
+    before: "Candidate | None" = None
 
     @property
-    def key(self) -> str:
-        return "\n".join(f"{e.line} {e.at} {e.after}" for e in self.edits)
+    def edits(self) -> tuple[Edit, ...]:
+        return (*(self.before.edits if self.before else ()), self.edit())
 
     @property
-    def source(self) -> str:
-        return self.edits[-1].source
+    def functions(self) -> tuple[FunctionType, ...]:
+        return (*(self.before.functions if self.before else ()), self.function)
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -96,7 +108,18 @@ class Candidate:
 
     def alone(self) -> "Candidate":
         """The same with code that holds nothing else."""
-        return replace(self, codes={f: compiled(self.source, f) for f in self.functions})
+        source = self.edit().source
+        return replace(self, codes={f: compiled(source, f) for f in self.functions})
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a candidate is made of: a variant of a statement of f, or None, and its edit."""
+
+    function: FunctionType
+    variant: Variant | None
+    edit: Callable[[], Edit]
+    order: tuple
 
 
 class Search:
@@ -117,6 +140,7 @@ class Search:
         self.fresh: list[Draw] | None = None
         self.forwards = [f for f in reach([forward]) if f.__code__.co_filename == job.file]
         self.backwards = [f for f in reach([backward]) if f.__code__.co_filename == job.file]
+        self.backwards.sort(key=lambda f: (f is not backward, f.__name__ in job.trusted))
 
     def run(self) -> list[Right]:
         """All repairs that were found, best first."""
@@ -129,28 +153,35 @@ class Search:
         report = check_subject(self.base, self.job.seed, twin=False)
         if report.verdict != "fail":
             return []
-        for stage in self.stages():
-            for candidate in stage:
-                if time.monotonic() > self.deadline:
-                    break
-                self.attempt(candidate)
-            if self.found or time.monotonic() > self.deadline:
-                break
-        return sorted(self.found, key=lambda r: r.rank)
+        self.kinds = [f.kind for f in report.findings]
+        for number, stage in enumerate(self.stages()):
+            for items in stage:
+                self.stage = f"{number}"
+                for candidate in self.candidates(items):
+                    if time.monotonic() > self.deadline:
+                        break
+                    self.attempt(candidate)
+                if self.found or time.monotonic() > self.deadline:
+                    return sorted(self.found, key=lambda r: r.rank)
+        return []
 
-    def stages(self) -> Iterator[Iterable[Candidate]]:
+    def stages(self) -> Iterator[Iterable[list[Item]]]:
+        """Lists of candidates to be tried, each in full before the search may end."""
         first, then, rest = self.lines()
         for lines in (first, then):
-            listed = [e for f in self.backwards for e in self.listed(f, self.text, lines)]
+            listed = [i for f in self.backwards for i in self.listed(f, self.text, lines)]
             for insertion in (False, True):
-                yield self.candidates([e for e in listed if e[1].insertion == insertion], self.text)
-        if len(self.wrong) > 1:
-            listed = [e for f in self.backwards for e in self.listed(f, self.text, rest)]
-            yield self.candidates(listed, self.text)
-        only = [f for f in self.forwards if f not in self.backwards]
-        listed = [e for f in only for e in self.listed(f, self.text, None)]
-        yield self.candidates(listed, self.text)
+                yield [[i for i in listed if i.order[1] == insertion]]
+        yield self.larger(self.backwards, first, False)
+        yield self.larger(self.backwards, first, True)
+        if rest:
+            yield [[i for f in self.backwards for i in self.listed(f, self.text, rest)]]
         yield self.seconds()
+        only = [f for f in self.forwards if f not in self.backwards]
+        yield self.larger(self.backwards, then, False)
+        yield [[i for f in only for i in self.listed(f, self.text, None)]]
+        yield self.larger(only, then, False)
+        yield self.larger(self.backwards, then, True)
 
     def lines(self) -> tuple[set[int], set[int], set[int]]:
         """Lines that move the wrong gradients and no others, lines that may, lines that do not."""
@@ -158,58 +189,85 @@ class Search:
         moved: dict[int, frozenset[int]] = {}
         with contextlib.suppress(Exception):
             moved = self.draw.influences(self.job.file)
-        first = {k for k, which in moved.items() if which == self.wrong}
-        rest = {k for k, which in moved.items() if not which >= self.wrong}
+        last = {k for f in self.backwards if f.__name__ in self.job.trusted for k in _lines(f)}
+        first = {k for k, which in moved.items() if which == self.wrong} - last
+        rest = {k for k, which in moved.items() if not which >= self.wrong} | last
         return first, set(range(1, count + 1)) - first - rest, rest
 
-    def listed(
-        self, f: FunctionType, text: str, lines: set[int] | None
-    ) -> list[tuple[FunctionType, Edit, tuple]]:
+    def listed(self, f: FunctionType, text: str, lines: set[int] | None) -> list[Item]:
         try:
             found = edits(text, f.__qualname__, lines)
+            variants = located(text, f, found)
         except ValueError:  # a function inside another
             return []
         wanted = self.job.lines
         return [
-            (f, e, (e.line not in wanted, e.insertion, KINDS.index(e.kind), k))
-            for k, e in enumerate(found)
+            Item(f, v, lambda e=e: e, (e.line not in wanted, e.insertion, KINDS.index(e.kind), k))
+            for k, (e, v) in enumerate(zip(found, variants, strict=True))
         ]
 
-    def candidates(
-        self,
-        listed: list[tuple[FunctionType, Edit, tuple]],
-        text: str,
-        before: Candidate | None = None,
-    ) -> Iterator[Candidate]:
-        """A candidate for each edit, likeliest first, after another one or none."""
-        listed = sorted(listed, key=lambda c: c[2])
-        functions = {f for f, _, _ in listed}
-        codes = {}
-        for f in functions:
-            with contextlib.suppress(SyntaxError, ValueError):
-                code, known = merged(text, f, [e if g is f else NONE for g, e, _ in listed])
-                codes |= {(f, k): code for k in known}
-        for k, (f, edit, order) in enumerate(listed):
-            earlier = dict(before.codes) if before else {}
-            made, changed = (edit,), (f,)
-            if before:
-                made, changed = (*before.edits, edit), (*before.functions, f)
-            try:
-                code = codes.get((f, k)) or compiled(edit.source, f)
-            except (SyntaxError, ValueError):
-                continue
-            yield Candidate(made, changed, earlier | {f: code}, k, order)
+    def larger(
+        self, functions: list[FunctionType], lines: set[int], large: bool
+    ) -> Iterator[list[Item]]:
+        """Larger edits of some lines, in lists that one code object can hold."""
+        file = File(self.text)
+        streams = [(f, ideas(file, f.__name__, lines, large)) for f in functions]
+        for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
+            for (f, _), stream in zip(streams, several, strict=True):
+                while stream and (some := [*islice(stream, TOGETHER)]):
+                    yield [
+                        Item(f, (i.at, i.new), i.edit, (True, True, rank, k))
+                        for k, i in enumerate(some)
+                    ]
 
-    def seconds(self) -> Iterator[Candidate]:
+    def candidates(
+        self, items: list[Item], text: str = "", before: Candidate | None = None
+    ) -> Iterator[Candidate]:
+        """A candidate for each item, likeliest first, after another one or none."""
+        items = sorted(items, key=lambda i: i.order)
+        codes: dict[int, CodeType] = {}
+        for f in {i.function for i in items}:
+            own = {k: i.variant for k, i in enumerate(items) if i.function is f and i.variant}
+            codes |= self.together(text or self.text, f, own)
+        for k, item in enumerate(items):
+            earlier = before.codes if before else {}
+            code = codes.get(k)
+            if code is None and item.variant is None:
+                with contextlib.suppress(SyntaxError, ValueError):
+                    code = compiled(item.edit().source, item.function)
+            if code is not None:
+                made = {**earlier, item.function: code}
+                key = f"{self.stage} {k} {before.key if before else ''}"
+                yield Candidate(item.edit, item.function, made, k, key, item.order, before)
+
+    def together(
+        self, text: str, f: FunctionType, variants: dict[int, Variant]
+    ) -> dict[int, CodeType]:
+        """Code for each variant: one for all of them but those that do not compile."""
+        try:
+            code = merged(text, f, variants)
+            return {k: code for k in variants}
+        except (SyntaxError, ValueError, TypeError):
+            if len(variants) < 2:
+                return {}
+            half = [*variants.items()]
+            middle = len(half) // 2
+            first = self.together(text, f, dict(half[:middle]))
+            return first | self.together(text, f, dict(half[middle:]))
+
+    def seconds(self) -> Iterator[list[Item]]:
         """A second edit after each that made more of the gradients right."""
-        self.steps.sort(key=lambda s: len(s[1]))
-        for step, wrong in self.steps[:STEPS]:
-            self.wrong = wrong
-            text = step.source
-            listed = [e for f in self.backwards for e in self.listed(f, text, None)]
-            yield from self.candidates(listed, text, step.alone())
+        for number, (step, wrong) in enumerate(sorted(self.steps, key=lambda s: len(s[1]))[:STEPS]):
+            self.wrong, self.stage = wrong, f"second {number}"
+            text = step.edit().source
+            items = [i for f in self.backwards for i in self.listed(f, text, None)]
+            for candidate in self.candidates(items, text, step.alone()):
+                if time.monotonic() > self.deadline:
+                    return
+                self.attempt(candidate)
             if self.found:
-                return
+                break
+        yield []
 
     def attempt(self, candidate: Candidate) -> None:
         if candidate.key in self.job.skip:
@@ -217,11 +275,19 @@ class Search:
         self.tried += 1
         self.say("try", candidate.key, self.limit)
         wrong = self.outcome(candidate)
-        if wrong < self.wrong and len(candidate.edits) == 1 and wrong:
+        if wrong < self.wrong and not candidate.before and wrong:
             self.steps.append((candidate, wrong))
         if not wrong and self.confirmed(candidate):
-            names = tuple(f.__qualname__ for f in candidate.functions)
-            self.found.append(Right(candidate.edits, names, candidate.source, _rank(candidate)))
+            self.found.append(self.right(candidate))
+
+    def right(self, candidate: Candidate) -> Right:
+        made, source = candidate.edits, candidate.edit().source
+        for e in made:
+            source = _on_lines_of_their_own(source, e)
+        first, f = made[0], candidate.functions[0]
+        broken = next((k for k in self.kinds if k in CONTRACT), "")
+        kind = broken or of_edit(self.text, f.__name__, first.line, first.before, first.after)
+        return Right(made, kind, source, _rank(candidate))
 
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> frozenset[int]:
         """The arguments whose gradients are wrong with a candidate in place of the original."""
@@ -246,7 +312,8 @@ class Search:
         subjects = [self.base, *(d.subject for d in self.fresh[:: max(1, len(self.fresh) - 1)])]
         self.say("check", candidate.key, 60.0)
         try:
-            with candidate.alone().installed(), _as_text(self.job.file, candidate.source):
+            alone = candidate.alone()
+            with alone.installed(), _as_text(self.job.file, alone.edit().source):
                 for subject in subjects[:3]:
                     plain = replace(subject)  # it has its functions yet to be prepared
                     if check_subject(plain, self.job.seed, twin=False).verdict in ("fail", "error"):
@@ -256,12 +323,37 @@ class Search:
         return True
 
 
-NONE = Edit("", 0, "", "", "", -1)
+def _lines(f: FunctionType) -> set[int]:
+    return {line for _, _, line in f.__code__.co_lines() if line}
 
 
 def _rank(candidate: Candidate) -> tuple:
     """How good a repair looks: the least for the best."""
-    return len(candidate.edits), *candidate.order
+    made = candidate.edits
+    distance = sum(_distance(e.before, e.after) for e in made)
+    # what is only read or unpacked is less likely wrong than what is computed
+    bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
+    return len(made), distance, bare, *candidate.order
+
+
+def _distance(a: str, b: str) -> int:
+    """How many characters are not in both."""
+    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
+    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    return len(a) + len(b) - 2 * sum(m.size for m in blocks)
+
+
+def _on_lines_of_their_own(source: str, edit: Edit) -> str:
+    """The text with the statements of an edit that inserts one below each other."""
+    first, second = edit.before, edit.after.removeprefix(f"{edit.before}; ")
+    if second == edit.after:
+        first, second = edit.after.removesuffix(f"; {edit.before}"), edit.before
+    place = source.find(f"{first}; {second}")
+    if place < 0:
+        return source
+    start = source.rfind("\n", 0, place) + 1
+    below = f"{first}\n{source[start:place]}{second}"
+    return source[:place] + below + source[place + len(f"{first}; {second}") :]
 
 
 @contextlib.contextmanager

@@ -25,35 +25,47 @@ def compiled(text: str, f: FunctionType) -> CodeType:
     return _code(_tree(text, f), f)
 
 
-def merged(text: str, f: FunctionType, edits: list[Edit]) -> tuple[CodeType, list[int]]:
-    """The code of f with variants, and which of the edits are among them.
+Variant = tuple[tuple[int, int], tuple[ast.stmt, ...]]  # line and column of a statement; others
 
-    Variant k, of the edit at place k in the list, runs where the global `CHOICE` is k.
+
+def merged(text: str, f: FunctionType, variants: dict[int, Variant]) -> CodeType:
+    """The code of f with variants of its statements; variant k runs where `CHOICE` is k.
 
     Raises:
-        ValueError, SyntaxError: as `compiled`.
+        ValueError, SyntaxError: as `compiled`; TypeError: a variant is no tree of Python.
     """
     tree = _tree(text, f)
-    starts = _starts(text)
-    places = {}  # of simple statements, by the bytes where they begin
+    by_place = defaultdict(list)
+    for k, (at, new) in variants.items():
+        by_place[at].append((k, new))
     for block in _blocks(tree):
         for i, stmt in enumerate(block):
+            beside = by_place.get((stmt.lineno, stmt.col_offset))
+            if beside and not hasattr(stmt, "body"):
+                block[i] = _chosen(stmt, beside)
+    return _code(tree, f)
+
+
+def located(text: str, f: FunctionType, edits: list[Edit]) -> list[Variant | None]:
+    """The edits as variants; None for those that change more than one simple statement."""
+    starts, data = _starts(text), text.encode()
+    spans = []
+    for block in _blocks(_tree(text, f)):
+        for stmt in block:
             if not hasattr(stmt, "body"):
-                places[starts[stmt.lineno - 1] + stmt.col_offset] = block, i
-    begins = sorted(places)
-    variants: dict[int, list[tuple[int, ast.stmt]]] = defaultdict(list)
-    for k, edit in enumerate(edits):
-        at = max((b for b in begins if b <= edit.at), default=None)
-        new = _statements(edit.after)
+                begin = starts[stmt.lineno - 1] + stmt.col_offset
+                end = starts[(stmt.end_lineno or 0) - 1] + (stmt.end_col_offset or 0)
+                spans.append((begin, end, (stmt.lineno, stmt.col_offset)))
+
+    def variant(edit: Edit) -> Variant | None:
+        at = next(((b, e, place) for b, e, place in spans if b <= edit.at < e), None)
+        new = () if edit.after.endswith(":") else _parsed(edit.after)
         if at is None or len(new) != 1 or hasattr(new[0], "body"):
-            continue
-        block, i = places[at]
-        if edit.before.lstrip().startswith(_first_line(text, starts, block[i])):
-            variants[at].append((k, new[0]))
-    for at, beside in variants.items():
-        block, i = places[at]
-        block[i] = _chosen(block[i], beside)
-    return _code(tree, f), [k for beside in variants.values() for k, _ in beside]
+            return None
+        same = data[at[0] : at[1]].split() == edit.before.encode().split()
+        return (at[2], new) if same else None
+
+    return [variant(e) for e in edits]
 
 
 def _tree(text: str, f: FunctionType) -> ast.Module:
@@ -97,14 +109,6 @@ def _starts(text: str) -> list[int]:
     return starts
 
 
-def _first_line(text: str, starts: list[int], stmt: ast.stmt) -> str:
-    """The text of a statement on the first of its lines."""
-    data = text.encode()
-    begin = starts[stmt.lineno - 1] + stmt.col_offset
-    end = starts[(stmt.end_lineno or stmt.lineno) - 1] + (stmt.end_col_offset or 0)
-    return data[begin:end].split(b"\n")[0].decode()
-
-
 def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
     for node in ast.walk(tree):
         for field in ("body", "orelse", "finalbody"):
@@ -121,11 +125,7 @@ def _parsed(text: str) -> tuple[ast.stmt, ...]:
         return ()
 
 
-def _statements(text: str) -> tuple[ast.stmt, ...]:
-    return () if text.endswith(":") else _parsed(text)
-
-
-def _chosen(stmt: ast.stmt, variants: list[tuple[int, ast.stmt]]) -> ast.stmt:
+def _chosen(stmt: ast.stmt, variants: list[tuple[int, tuple[ast.stmt, ...]]]) -> ast.stmt:
     """The statement, or else the variant whose number is chosen."""
     at = {"lineno": stmt.lineno, "col_offset": 0}
 
@@ -133,5 +133,5 @@ def _chosen(stmt: ast.stmt, variants: list[tuple[int, ast.stmt]]) -> ast.stmt:
         choice = ast.Name(CHOICE, ast.Load(), **at)
         return ast.Compare(choice, [op], [ast.Constant(value, **at)], **at)
 
-    ifs: list[ast.stmt] = [ast.If(test(ast.Eq(), k), [new], [], **at) for k, new in variants]
+    ifs: list[ast.stmt] = [ast.If(test(ast.Eq(), k), [*new], [], **at) for k, new in variants]
     return ast.If(test(ast.In(), frozenset(k for k, _ in variants)), ifs, [stmt], **at)

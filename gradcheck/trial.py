@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,13 +89,15 @@ class Draw:
     def gradients(self, dy: tuple, ran: Forward | None = None) -> tuple:
         """The gradients as they are returned; what is written into dy or the cache raises."""
         ran = ran or self.ran
-        undo: list[Array] = []
-        cache, given = _guarded(ran.cache, undo), _guarded(copied(dy), undo)
-        try:
-            return self.subject.gradients(given, replace(ran, cache=cache))
-        finally:
-            for a in undo:
-                a.flags.writeable = True
+        _guard(dy)
+        single, cache = ran.single, _guard(ran.cache)
+        found = self.subject.backward(dy[0] if single else dy, cache)
+        return self._slots.gradients((), Forward((), found, False))
+
+    @cached_property
+    def _slots(self) -> Subject:
+        """The subject with a backward that returns what it is given."""
+        return replace(self.subject, backward=lambda dy, found: found)
 
     def judged(self, found: tuple) -> tuple[dict[int, Array], set[int]]:
         """The gradients by argument, and the arguments whose gradient has not its shape or dtype."""
@@ -165,14 +168,12 @@ def _identical(a: tuple, b: tuple) -> bool:
     )
 
 
-def _guarded(thing: Any, undo: list[Array]) -> Any:
-    """The same in containers of its own, with arrays made read-only; `undo` takes those."""
+def _guard(thing: Any) -> Any:
+    """The same with arrays that cannot be written into, and lists and dicts of its own."""
     if isinstance(thing, np.ndarray):
-        if thing.flags.writeable:
-            thing.flags.writeable = False
-            undo.append(thing)
+        thing.flags.writeable = False
     elif type(thing) in (tuple, list):
-        return type(thing)(_guarded(t, undo) for t in thing)
+        return type(thing)([_guard(t) for t in thing])
     elif type(thing) is dict:
-        return {k: _guarded(v, undo) for k, v in thing.items()}
+        return {k: _guard(v) for k, v in thing.items()}
     return thing
