@@ -13,6 +13,7 @@ BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
     "campaign": ("benchmarks.campaign", "the harness on right gradients at 100,000 points"),
     "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
+    "doctor": ("benchmarks.doctor", "known mistakes, and the edits that are found to undo them"),
 }
 
 

@@ -191,6 +191,8 @@ def _of_statement(stmt: ast.stmt, text: _Text, scope: Scope) -> Iterator[Found]:
                 say("accumulate", f"np.add.at({where}, {right})", True)
         case ast.Assign([ast.Subscript() as target], value):
             say("accumulate", f"{source(target)} += {source(value)}")
+            where = f"{source(target.value)}, {_index(target, source)}"
+            say("accumulate", f"np.add.at({where}, {source(value)})", True)
         case ast.Assign([ast.Name(name) as target], value) if name in scope.known:
             say("accumulate", f"{name} += {source(value)}")
         case ast.Expr(ast.Call(ast.Attribute(_, "at"), [array, index, value])):

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, same
+from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, literal, same
 
 SIZES = ("shape", "size", "ndim")
 SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
@@ -48,10 +48,14 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
             for stmt in ast.walk(node):
                 if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:
                     upstream += tuple(sorted(_names(stmt.targets[0])))
-        inside = isinstance(node, ast.For) and node.lineno <= line <= (node.end_lineno or 0)
-        if inside and isinstance(node.target, ast.Name):
-            looped = node.target.id
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
+            looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
     return kind(before, after, upstream, looped)
+
+
+def _over_time(loop: ast.For) -> bool:
+    names = _names(loop.iter) | _names(loop.target)
+    return any(n.lower() in ("t", "time", "step", "steps", "tape") for n in names)
 
 
 def _parsed(text: str) -> list[ast.stmt]:
@@ -86,9 +90,9 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
             return "time-shift"
         case (ast.If() | ast.While(), _):
             return "mask"
-        case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if (
-            ast.unparse(target) == ast.unparse(left)
-        ):
+        case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if ast.unparse(
+            target
+        ) == ast.unparse(left):
             return "mutates"
         case ast.Assign(), ast.AugAssign():
             return "overwrites-instead-of-accumulates"
@@ -132,9 +136,7 @@ def _same(a: object, b: object) -> bool:
     return a == b
 
 
-def _of_expression(
-    old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: _About
-) -> str:
+def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: _About) -> str:
     for what in (_placed, _joined, _applied, _reordered):
         if name := what(old, new, parents, about):
             return name
@@ -149,10 +151,16 @@ def _of_expression(
         return "ignores-upstream"
     if _is_slope(new) and not _is_slope(old):
         return "activation-derivative-missing"
+    if _is_size(old) and _is_size(new):
+        return "constant-factor"
+    if isinstance(old, ast.Subscript) and about.looped in _names(old.slice) - _names(new):
+        return "time-shift"
     if isinstance(old, ast.Name) and isinstance(new, ast.Name):
+        if {old.id, new.id} <= FILTERS:
+            return "flipped-kernel"
         if isinstance(new.ctx, ast.Store):  # a result under another name
             return "missing-recurrent-term" if about.looped else "wrong-operand"
-        return "constant-factor" if _is_size(old) and _is_size(new) else "wrong-operand"
+        return "wrong-operand"
     summed = any(called(n) == "sum" for n in ast.walk(new))
     if summed and not any(called(n) == "sum" for n in ast.walk(old)) and _names(new) <= _names(old):
         return "softmax-diagonal-only"
@@ -182,6 +190,8 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
                 continue
             if isinstance(whole.op, plus) and brought and _names(other) <= _targets(parents):
                 return "overwrites-instead-of-accumulates"
+            if isinstance(whole.op, plus) and not brought and _is_tiny(other):
+                return "precision"
             if isinstance(whole.op, plus):
                 return "missing-term" if brought else "extra-term"
             if isinstance(whole.op, ast.Pow):
@@ -223,8 +233,8 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return "mutates"
         if name in ("reshape", "ravel", "squeeze"):
             return "shape"
-        if name == "astype":
-            return "dtype"
+        if name in ("astype", "round"):
+            return "dtype" if brought else "precision"
         if name.endswith("_backward"):
             return "activation-derivative-missing"
         if name == "reversed":
@@ -291,6 +301,8 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return known.get(parent.arg or "", "dtype" if parent.arg == "dtype" else "misaligned")
         if isinstance(parent, ast.Compare):
             return "mask"
+        if called(parent) == "at" and len(parent.args) > 1 and _within(old, parent.args[1]):
+            return "misaligned"
         constant = isinstance(old, (ast.Constant, ast.UnaryOp, ast.Tuple))
         if isinstance(parent, ast.Call) and called(parent) in REDUCTIONS and constant:
             return "wrong-axis"
@@ -298,7 +310,7 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return "transposed"
         if isinstance(parent, ast.Call) and called(parent) == "einsum" and constant:
             return "transposed"
-        if isinstance(parent, ast.Subscript) and _in_slice(old, parent):
+        if isinstance(parent, ast.Subscript) and _within(old, parent.slice):
             if isinstance(old, ast.Constant) and isinstance(old.value, str):
                 return "wrong-operand"
             timed = about.looped and about.looped in _names(old) | _names(new)
@@ -314,8 +326,13 @@ def _targets(parents: tuple) -> set[str]:
     return _names(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
 
 
-def _in_slice(node: ast.AST, parent: ast.Subscript) -> bool:
-    return any(n is node for n in ast.walk(parent.slice))
+def _within(node: ast.AST, whole: ast.AST) -> bool:
+    return any(n is node for n in ast.walk(whole))
+
+
+def _is_tiny(node: ast.AST) -> bool:
+    value = literal(node) if isinstance(node, ast.expr) else ...
+    return isinstance(value, float) and 0 < abs(value) < 0.01
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gradcheck.edits import Edit
-from gradcheck.scope import Scope, bound, read
+from gradcheck.scope import Scope, bound, distance, read
 from gradcheck.syntax import (
     TRANSPOSES,
     expression,
@@ -23,15 +23,16 @@ from gradcheck.syntax import (
 )
 
 LARGEST = 40  # nodes of an expression that is used again
-MOST = 400  # such expressions, the smaller ones
+MOST = 400  # such expressions
+NEAREST = 4  # names that are tried for one that is not known
 SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)
-WRAPS = """
+_WRAPS = """
     _.T  _.copy()  _[:, None]  _[None]  -_
     _.sum()  _.sum(axis=0)  _.sum(axis=1)  _.sum(axis=-1)  _.sum(axis=(0, 1))
     _.sum(axis=0, keepdims=True)  _.sum(axis=1, keepdims=True)  _.sum(axis=-1, keepdims=True)
 """
-WRAPS = [w.strip() for w in WRAPS.replace("\n", "  ").split("  ") if w.strip()]
+WRAPS = [w.strip() for w in _WRAPS.replace("\n", "  ").split("  ") if w.strip()]
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,10 @@ class File:
         for f in self.functions:
             for node in (n for stmt in f.body for n in ast.walk(stmt)):
                 kinds = (ast.BinOp, ast.Call, ast.Subscript, ast.UnaryOp, ast.Compare)
-                if not isinstance(node, (*kinds, ast.Attribute)) or isinstance(node, ast.Constant):
+                part = isinstance(node, ast.Attribute) and node.attr in ("T", "mT", "size")
+                if not (isinstance(node, kinds) or part):
                     continue
-                if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or is_module(node):
-                    continue
-                if isinstance(node, ast.Attribute) and is_module(node.value):
+                if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
                     continue
                 if sum(1 for _ in ast.walk(node)) <= LARGEST:
                     found.setdefault(ast.dump(node), node)
@@ -113,11 +113,12 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
     if large:
         yield (i for s in chosen for i in work.replaced(s, work.expressions))
         yield (i for s in chosen for i in work.joined(s, work.expressions))
+        yield (i for s in chosen for i in work.replaced(s, work.derivatives))
         yield (i for s in chosen for i in work.joined(s, work.products))
     else:
         yield (i for s in chosen for i in work.contract(s))
         yield (i for s in chosen for i in work.wraps(s))
-        yield (i for s in chosen for i in work.replaced(s, work.small))
+        yield (i for s in chosen for i in (*work.replaced(s, work.small), *work.retargeted(s)))
         yield (i for s in chosen for i in work.repeats(s))
 
 
@@ -139,6 +140,7 @@ class _Ideas:
             for s in self.statements
             if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
         ]
+        self.read = sorted(read(function) - self.file.globals - {"np", "numpy"})
         scope = Scope.of(function).with_names(self.names)
         self.arrays = [n for n in scope.arrays if n in self.names]
 
@@ -152,7 +154,10 @@ class _Ideas:
                 if head is None or a == b:
                     continue
                 tail = 0
-                while a[len(a) - 1 - tail] == b[len(b) - 1 - tail] and tail < min(len(a), len(b)) - head - 1:
+                while (
+                    a[len(a) - 1 - tail] == b[len(b) - 1 - tail]
+                    and tail < min(len(a), len(b)) - head - 1
+                ):
                     tail += 1
                 pair = a[head : len(a) - tail], b[head : len(b) - tail]
                 if len(pair[0]) <= 2 and len(pair[1]) <= 2:
@@ -161,7 +166,9 @@ class _Ideas:
 
     def known(self, node: ast.AST) -> bool:
         """Whether all that a node reads has a name here."""
-        inner = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        inner = {
+            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
         return read(node) <= {*self.names, *self.file.globals, *inner}
 
     def renamed(self, node: ast.AST) -> Iterator[ast.AST]:
@@ -172,7 +179,7 @@ class _Ideas:
         strange = names - {*self.names, *self.file.globals}
         if len(strange) == 1:
             (one,) = strange
-            for name in self.arrays:
+            for name in sorted(self.arrays, key=lambda n: distance(n, one))[:NEAREST]:
                 hits = {id(n) for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == one}
                 other = _changed(node, hits, expression(name))
                 if self.known(other):
@@ -193,15 +200,16 @@ class _Ideas:
 
     @cached_property
     def expressions(self) -> list[ast.expr]:
-        found: dict[str, ast.expr] = {}
-        for node in self.file.expressions:
+        found: dict[str, ast.expr] = {
+            ast.dump(n): n for n in self.file.expressions if self.known(n)
+        }
+        for node in sorted(self.file.expressions, key=self.known):
             for other in self.renamed(node):
                 found.setdefault(ast.dump(other), other)  # type: ignore[arg-type]
-        for name in self.arrays:
-            for text in (f"1 - {name}**2", f"{name} * (1 - {name})", f"{name} > 0"):
-                node = expression(text)
-                found.setdefault(ast.dump(node), node)
-        return sorted(found.values(), key=lambda n: sum(1 for _ in ast.walk(n)))[:MOST]
+        slopes = "1 - {0}**2", "{0} * (1 - {0})", "{0} > 0", "1 - {0}"
+        texts = [form.format(name) for form in slopes for name in self.arrays]
+        known = {ast.dump(n): n for n in map(expression, [*self.arrays, *texts])}
+        return [*(known | found).values()][:MOST]
 
     @cached_property
     def products(self) -> list[ast.expr]:
@@ -213,6 +221,15 @@ class _Ideas:
             for b in self.arrays
             if a < b or form != forms[-1]
         ]
+
+    @cached_property
+    def derivatives(self) -> list[ast.expr]:
+        """The backward of a softmax."""
+        forms = "{0} * ({1} - ({0} * {1}).sum(axis=-1, keepdims=True))", "{0} * ({1} - {2})"
+        names = self.arrays
+        texts = [forms[0].format(p, dp) for p in names for dp in names if p != dp]
+        texts += [forms[1].format(p, q, r) for p in names for q in names for r in names if q != r]
+        return [expression(t) for t in texts[:MOST]]
 
     def sites(self, stmt: ast.stmt) -> Iterator[_Site]:
         """The values in a statement that could be others."""
@@ -259,7 +276,6 @@ class _Ideas:
         for site in self.sites(stmt):
             if isinstance(site.node, (ast.Name, ast.Subscript)) and site.field in ("value", "elts"):
                 yield self.idea("copy", stmt, site, _applied("_.copy()", site.node))
-        yield from self.retargeted(stmt)
         if isinstance(stmt, ast.Return) and isinstance(stmt.value, ast.Tuple):
             elts = stmt.value.elts
             for k in range(len(elts)):
@@ -276,17 +292,24 @@ class _Ideas:
         target = stmt.targets[0] if isinstance(stmt, ast.Assign) else None
         if not isinstance(target, ast.Tuple):
             return
-        for k, old in enumerate(target.elts):
-            taken = {ast.dump(e) for e in target.elts}
-            for name in self.names if isinstance(old, ast.Name) else ():
-                fresh = ast.copy_location(ast.Name(name, ast.Store()), old)
-                if ast.dump(fresh) not in taken:
-                    other, tuple_ = copy.copy(stmt), copy.copy(target)
-                    tuple_.elts = [*target.elts[:k], fresh, *target.elts[k + 1 :]]
-                    other.targets = [tuple_]  # type: ignore[attr-defined]
+        start, end = self.file.of(target)
+        opening = self.file.data[start:end].startswith(b"(")
+        bound_here = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
+        for name in [n for n in self.read if n not in bound_here]:
+            fresh = ast.copy_location(ast.Name(name, ast.Store()), target)
+            for k in range(len(target.elts) + 1):
+                lists = [[*target.elts[:k], fresh, *target.elts[k:]]]
+                if k < len(target.elts) and isinstance(target.elts[k], ast.Name):
+                    lists.append([*target.elts[:k], fresh, *target.elts[k + 1 :]])
+                for elts in lists:
+                    other, new = copy.copy(stmt), copy.copy(target)
+                    new.elts = elts
+                    other.targets = [new]  # type: ignore[attr-defined]
 
-                    def edit(old: ast.expr = old, name: str = name) -> Edit:
-                        return self.written("name", stmt, *self.file.of(old), name)
+                    def edit(new: ast.Tuple = new) -> Edit:
+                        words = ast.unparse(new)
+                        words = words if opening else words[1:-1]
+                        return self.written("name", stmt, start, end, words)
 
                     yield Idea((stmt.lineno, stmt.col_offset), (other,), "name", edit)
 
@@ -319,9 +342,16 @@ class _Ideas:
         for node in ast.walk(stmt):
             if isinstance(node, ast.Call) and len(node.args) == 1:
                 inner, dump = node.args[0], ast.dump(node)
-                spots = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and ast.dump(n) == dump]
+                spots = [
+                    n for n in ast.walk(stmt) if isinstance(n, ast.Call) and ast.dump(n) == dump
+                ]
                 if len(spots) > 1 and spots[0] is node:
                     yield self.everywhere(stmt, spots, inner)  # type: ignore[arg-type]
+        axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
+        for old in {ast.dump(k.value): k.value for k in axes}.values():
+            spots = [k.value for k in axes if ast.dump(k.value) == ast.dump(old)]
+            for other in ("0", "1", "-1") if len(spots) > 1 else ():
+                yield self.everywhere(stmt, spots, expression(other))
         indices = {
             ast.dump(n.slice): n.slice
             for f in (self.function, *self.file.functions)
@@ -335,10 +365,6 @@ class _Ideas:
 
     def everywhere(self, stmt: ast.stmt, spots: list[ast.expr], new: ast.expr) -> Idea:
         ids = {id(s) for s in spots}
-
-        class Put(ast.NodeTransformer):
-            def visit(self, node: ast.AST) -> ast.AST:
-                return new if id(node) in ids else self.generic_visit(copy.copy(node))
 
         def edit() -> Edit:
             start, end = self.file.of(stmt)
@@ -362,14 +388,28 @@ class _Ideas:
                         again.setdefault(ast.dump(other), other)  # type: ignore[arg-type]
             self._again = again
         for new in self._again.values():
-            if isinstance(new, ast.Assign) and isinstance(stmt, ast.Assign):
-                target = ast.unparse(new.targets[0])
-                if target == ast.unparse(stmt.targets[0]) and target not in read(new.value):
-                    continue  # one of the two would be lost
+            if isinstance(new, ast.Assign) and self.lost(new, stmt):
+                continue
             for after in (True, False):
                 if isinstance(stmt, ast.Return) and after:
                     continue
                 yield self.inserted(stmt, new, after)
+
+    def lost(self, new: ast.Assign, stmt: ast.stmt) -> bool:
+        """Whether another statement beside this one binds what a new one would bind afresh."""
+        names = bound(new.targets[0])
+        block = next(b for b in self.blocks if any(s is stmt for s in b))
+        return bool(names) and not names & read(new.value) and any(names & bound(s) for s in block)
+
+    @cached_property
+    def blocks(self) -> list[list[ast.stmt]]:
+        found = []
+        for node in ast.walk(self.function):
+            for field in ("body", "orelse", "finalbody"):
+                block = getattr(node, field, None)
+                if isinstance(block, list):
+                    found.append(block)
+        return found
 
     def inserted(self, stmt: ast.stmt, new: ast.stmt, after: bool) -> Idea:
         def edit() -> Edit:
@@ -384,7 +424,7 @@ class _Ideas:
 
     def replaced(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
         for site in self.sites(stmt):
-            if isinstance(site.node, ast.Tuple):
+            if isinstance(site.node, ast.Tuple) and isinstance(stmt, ast.Return):
                 continue
             for new in expressions:
                 yield self.idea("name", stmt, site, new)
@@ -395,7 +435,12 @@ class _Ideas:
             if isinstance(site.node, (ast.Tuple, ast.Constant)):
                 continue
             for other in expressions:
-                for kind, op in (("term", ast.Add()), ("term", ast.Sub()), ("factor", ast.Mult()), ("factor", ast.Div())):
+                for kind, op in (
+                    ("term", ast.Add()),
+                    ("term", ast.Sub()),
+                    ("factor", ast.Mult()),
+                    ("factor", ast.Div()),
+                ):
                     yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
 
 
@@ -413,7 +458,9 @@ def _applied(form: str, node: ast.expr) -> ast.expr:
 
 def _filled(form: ast.expr, node: ast.expr) -> ast.expr:
     """A form with a node in the place of its underscore."""
-    return _changed(form, {id(n) for n in ast.walk(form) if isinstance(n, ast.Name) and n.id == "_"}, node)
+    return _changed(
+        form, {id(n) for n in ast.walk(form) if isinstance(n, ast.Name) and n.id == "_"}, node
+    )
 
 
 def _changed(tree, ids: set[int], new: ast.expr):

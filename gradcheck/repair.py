@@ -73,7 +73,8 @@ def repair(
             there are any.
         lines: those to be tried first.
         trusted: names of functions that are tried last, as they passed a check of their own.
-        seconds: the most that this takes.
+        seconds: the most that the search takes, of the processor; by the clock it is ended after
+            twice as many.
         seed: of cotangents and directions.
 
     Returns:
@@ -84,7 +85,7 @@ def repair(
     job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
     if job is None:
         return None
-    tried, found = _searched(job, start + seconds)
+    tried, found = _searched(job, start + 2 * seconds)
     if not found:
         return None
     best, *others = found
@@ -137,8 +138,8 @@ def _searched(job: Job, deadline: float) -> tuple[int, list[Right]]:
     """How many candidates were tried, and what was found; past candidates that hang."""
     tried, skip = 0, set(job.skip)
     while (left := deadline - time.monotonic()) > 0.2:
-        again = replace(job, seconds=left - 0.1, skip=frozenset(skip))
-        done, at, count = _one_search(again, deadline + 1.0)
+        again = replace(job, seconds=min(job.seconds, left), skip=frozenset(skip))
+        done, at, count = _one_search(again, deadline)
         tried += count
         if done is not None:
             return tried, done

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType, FunctionType
+from typing import Any
 
 from gradcheck.edits import Edit
 
@@ -127,11 +128,15 @@ def _parsed(text: str) -> tuple[ast.stmt, ...]:
 
 def _chosen(stmt: ast.stmt, variants: list[tuple[int, tuple[ast.stmt, ...]]]) -> ast.stmt:
     """The statement, or else the variant whose number is chosen."""
-    at = {"lineno": stmt.lineno, "col_offset": 0}
+    def test(op: ast.cmpop, value: Any) -> ast.expr:
+        return ast.Compare(ast.Name(CHOICE, ast.Load()), [op], [ast.Constant(value)])
 
-    def test(op: ast.cmpop, value: object) -> ast.expr:
-        choice = ast.Name(CHOICE, ast.Load(), **at)
-        return ast.Compare(choice, [op], [ast.Constant(value, **at)], **at)
-
-    ifs: list[ast.stmt] = [ast.If(test(ast.Eq(), k), [*new], [], **at) for k, new in variants]
-    return ast.If(test(ast.In(), frozenset(k for k, _ in variants)), ifs, [stmt], **at)
+    whole = ast.If(test(ast.In(), frozenset(k for k, _ in variants)), [], [stmt])
+    whole.body = [ast.If(test(ast.Eq(), k), [], []) for k, _ in variants]
+    for node in (n for n in ast.walk(ast.Module(whole.body, [])) if hasattr(n, "_attributes")):
+        ast.copy_location(node, stmt)
+    for node in ast.walk(whole.test):
+        ast.copy_location(node, stmt)
+    for one, (_, new) in zip(whole.body, variants, strict=True):
+        one.body = list(new)
+    return ast.copy_location(whole, stmt)

@@ -99,6 +99,16 @@ class Draw:
         """The subject with a backward that returns what it is given."""
         return replace(self.subject, backward=lambda dy, found: found)
 
+    def scales(self) -> bool:
+        """Whether the gradients are multiplied by -2^20 as dy is, to the last bits."""
+        dy = self.probes[0][0]
+        large = tuple(v * -(2.0**20) for v in dy)
+        once, much = copied(self.gradients(dy)), self.gradients(large)
+        return all(
+            np.allclose(np.asarray(b), np.asarray(a) * -(2.0**20), rtol=SLACK, atol=0)
+            for a, b in zip(once, much, strict=True)
+        )
+
     def judged(self, found: tuple) -> tuple[dict[int, Array], set[int]]:
         """The gradients by argument, and the arguments whose gradient has not its shape or dtype."""
         good, bad = {}, set()
@@ -153,10 +163,17 @@ class _Moved(Hook):
             others = [self.moved(v) for v in value]
             same = all(a is b for a, b in zip(value, others, strict=True))
             return value if same else type(value)(others)
-        if isinstance(value, (float, np.floating, np.ndarray)) and np.asarray(value).dtype.kind == "f":
+        if (
+            isinstance(value, (float, np.floating, np.ndarray))
+            and np.asarray(value).dtype.kind == "f"
+        ):
             scale = float(np.sqrt(np.mean(np.square(value)))) or 1.0
             step = 2.0**-10 * scale * self.rng.uniform(-1, 1, np.shape(value))
-            return (value + step).astype(value.dtype) if isinstance(value, np.ndarray) else value + step
+            return (
+                (value + step).astype(value.dtype)
+                if isinstance(value, np.ndarray)
+                else value + step
+            )
         return value
 
 
