@@ -7,7 +7,7 @@ list holds mutants of right code and repairs of wrong code.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
@@ -41,12 +41,13 @@ class Edit:
     insertion: bool = False
 
 
-def edits(source: str, name: str | None = None) -> list[Edit]:
+def edits(source: str, name: str | None = None, lines: Container[int] | None = None) -> list[Edit]:
     """Every small edit of one function, likeliest first, always in the same order.
 
     Args:
         source: text that holds the function; its own alone will do.
         name: of the function, "Class.method" in a class; by default the first one.
+        lines: where the statements begin that are edited; by default all.
 
     Raises:
         ValueError: the source is no Python, or holds no function of that name.
@@ -60,7 +61,7 @@ def edits(source: str, name: str | None = None) -> list[Edit]:
     except SyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.msg}; wanted Python") from None
     text = _Text(source)
-    found = [*_of_block(function.body, text, Scope.of(function))]
+    found = [*_of_block(function.body, text, Scope.of(function), lines)]
     ranked = sorted(found, key=lambda f: (f[0].insertion, KINDS.index(f[0].kind), f[1]))
     kept, seen = [], set()
     for edit, _, statement in ranked:
@@ -145,21 +146,25 @@ def _meaning(statement: str) -> str | None:
 Found = tuple[Edit, int, int]  # its place among the alternatives at hand, and that of its statement
 
 
-def _of_block(body: list[ast.stmt], text: _Text, scope: Scope) -> Iterator[Found]:
+def _of_block(
+    body: list[ast.stmt], text: _Text, scope: Scope, lines: Container[int] | None
+) -> Iterator[Found]:
     """The edits of some statements, and of their bodies."""
     for stmt, following in zip_longest(body, body[1:]):
         if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant):
             continue  # a docstring
-        yield from _of_statement(stmt, text, scope)
-        if following is not None:
+        chosen = lines is None or stmt.lineno in lines
+        if chosen:
+            yield from _of_statement(stmt, text, scope)
+        if chosen and following is not None:
             yield from _swap(stmt, following, text, scope)
         inner = scope.with_names(bound(getattr(stmt, "target", stmt)))
         if isinstance(stmt, ast.FunctionDef):
             inner = scope.with_names([a.arg for a in stmt.args.args])
-        else:
+        elif chosen:
             yield from _of_expressions(stmt, stmt, text, scope)
         for block in ("body", "orelse", "finalbody"):
-            yield from _of_block(getattr(stmt, block, []), text, inner)
+            yield from _of_block(getattr(stmt, block, []), text, inner, lines)
         scope = scope.with_names(bound(stmt))
 
 
@@ -186,6 +191,8 @@ def _of_statement(stmt: ast.stmt, text: _Text, scope: Scope) -> Iterator[Found]:
                 say("accumulate", f"np.add.at({where}, {right})", True)
         case ast.Assign([ast.Subscript() as target], value):
             say("accumulate", f"{source(target)} += {source(value)}")
+            where = f"{source(target.value)}, {_index(target, source)}"
+            say("accumulate", f"np.add.at({where}, {source(value)})", True)
         case ast.Assign([ast.Name(name) as target], value) if name in scope.known:
             say("accumulate", f"{name} += {source(value)}")
         case ast.Expr(ast.Call(ast.Attribute(_, "at"), [array, index, value])):

@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from gradcheck.syntax import called
 
@@ -66,16 +67,22 @@ class Scope:
 
     def similar(self) -> dict[str, tuple[str, ...]]:
         """For each name those of the same sort, those that are written most alike first."""
-        return {
-            n: tuple(
-                sorted(
-                    (m for m in self.known if m != n and self.sort(m) == self.sort(n)),
-                    key=lambda m: distance(m, n),
-                )
+        return _similar(self)
+
+
+@lru_cache(maxsize=64)  # it is asked for every expression
+def _similar(scope: Scope) -> dict[str, tuple[str, ...]]:
+    sorts = {n: scope.sort(n) for n in scope.known}
+    return {
+        n: tuple(
+            sorted(
+                (m for m in scope.known if m != n and sorts[m] == sorts[n]),
+                key=lambda m: distance(m, n),
             )
-            for n in self.known
-            if self.sort(n) != "function"
-        }
+        )
+        for n in scope.known
+        if sorts[n] != "function"
+    }
 
 
 def is_size(value: ast.expr) -> bool:

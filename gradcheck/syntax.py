@@ -20,7 +20,7 @@ UNARY |= {"reciprocal", "copy", "flip"}
 UNARY |= {"expit", "conj", "ravel", "flipud", "fliplr", "negative"}
 PAIRS = "sum mean, max min, maximum minimum, argmax argmin, sin cos, exp expm1, log log1p"
 PAIRS += ", zeros ones, zeros_like ones_like, floor ceil, tanh expit, sqrt square, add subtract"
-PAIRS += ", multiply divide, cumsum cumprod, tril triu"
+PAIRS += ", multiply divide, cumsum cumprod, tril triu, convolve correlate, convolve2d correlate2d"
 TWINS = {a: b for pair in PAIRS.split(", ") for a, b in [pair.split(), pair.split()[::-1]]}
 COMPARED: dict[type, tuple[type, ...]] = {
     ast.Gt: (ast.GtE, ast.Lt),

@@ -1,0 +1,361 @@
+"""What a mistake is called, from the edit that undoes it."""
+
+import ast
+from collections.abc import Iterator
+
+from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, literal, same
+
+SIZES = ("shape", "size", "ndim")
+SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
+JOINING = {"concatenate", "stack", "hstack", "vstack", "column_stack", "dstack", "block"}
+FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
+
+
+def kind(before: str, after: str, upstream: tuple[str, ...] = (), looped: str = "") -> str:
+    """The kind of mistake in a statement, "" where the edit does not say.
+
+    Args:
+        before: the statement with the mistake.
+        after: the same without it; several with semicolons where statements were missing.
+        upstream: the names of dy, and of what is unpacked from it.
+        looped: the variable of the loop over time that the statement stands in.
+
+    >>> kind("dx = dy @ w", "dx = dy @ w.T"), kind("db = dy.mean(0)", "db = dy.sum(0)")
+    ('transposed', 'mean-vs-sum')
+    >>> kind("return a * x", "return a * x * dy", upstream=("dy",))
+    'ignores-upstream'
+    """
+    try:
+        old, new = _parsed(before), _parsed(after)
+    except SyntaxError:
+        return ""
+    if len(new) > len(old):
+        texts = [ast.dump(s) for s in old]
+        return _missing(next((s for s in new if ast.dump(s) not in texts), new[-1]))
+    if len(old) != 1 or len(new) != 1:
+        return ""
+    return _of_statement(old[0], new[0], _About(upstream, looped))
+
+
+def of_edit(text: str, function: str, line: int, before: str, after: str) -> str:
+    """The kind of mistake that an edit of a line undoes, seen where it stands."""
+    upstream: tuple[str, ...] = ()
+    looped = ""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
+            given = node.args.args[0].arg
+            upstream = (given,)
+            for stmt in ast.walk(node):
+                if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:
+                    upstream += tuple(sorted(_names(stmt.targets[0])))
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
+            looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
+    return kind(before, after, upstream, looped)
+
+
+def _over_time(loop: ast.For) -> bool:
+    names = _names(loop.iter) | _names(loop.target)
+    return any(n.lower() in ("t", "time", "step", "steps", "tape") for n in names)
+
+
+def _parsed(text: str) -> list[ast.stmt]:
+    text = text.strip().removeprefix("el") if text.strip().startswith("elif") else text.strip()
+    return ast.parse(f"{text} pass" if text.endswith(":") else text).body
+
+
+class _About:
+    def __init__(self, upstream: tuple[str, ...], looped: str):
+        self.upstream, self.looped = set(upstream), looped
+
+
+def _missing(stmt: ast.stmt) -> str:
+    match stmt:
+        case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
+            return _scale(value)
+        case ast.Assign([ast.Name(name)], value) if name in _names(value):
+            return "activation-derivative-missing" if _is_slope(value) else "missing-term"
+    return "missing-term"
+
+
+def _scale(factor: ast.expr) -> str:
+    return "mean-vs-sum" if _is_size(factor) else "constant-factor"
+
+
+def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
+    match old, new:
+        case _, ast.Pass():
+            scaled = isinstance(old, ast.AugAssign) and isinstance(old.op, (ast.Mult, ast.Div))
+            return _scale(old.value) if scaled else "extra-term"  # type: ignore[attr-defined]
+        case ast.For(), ast.For():
+            return "time-shift"
+        case (ast.If() | ast.While(), _):
+            return "mask"
+        case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if ast.unparse(
+            target
+        ) == ast.unparse(left):
+            return "mutates"
+        case ast.Assign(), ast.AugAssign():
+            return "overwrites-instead-of-accumulates"
+        case (ast.Assign() | ast.AugAssign(), ast.Expr()):
+            return "overwrites-instead-of-accumulates"
+        case ast.AugAssign(op=a), ast.AugAssign(op=b) if type(a) is not type(b):
+            return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
+        case ast.AugAssign(), ast.Assign():
+            return "extra-term"
+    found = _difference(old, new, ())
+    return _of_expression(*found, about) if found else ""
+
+
+def _difference(
+    old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...]
+) -> tuple[ast.AST, ast.AST, tuple[ast.AST, ...]]:
+    """The innermost pair of nodes outside which two trees are the same."""
+    if type(old) is type(new):
+        pairs = [*_pairs(old, new)]
+        differ = [(a, b) for a, b in pairs if not _same(a, b)]
+        inside = isinstance(differ[0][0], ast.AST) if differ else False
+        if len(differ) == 1 and inside and isinstance(differ[0][1], ast.AST):
+            return _difference(*differ[0], (*parents, old))
+    return old, new, parents
+
+
+def _pairs(old: ast.AST, new: ast.AST) -> Iterator[tuple]:
+    for field in old._fields:
+        a, b = getattr(old, field, None), getattr(new, field, None)
+        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+            yield from zip(a, b, strict=True)
+        else:
+            yield a, b
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, ast.AST) and isinstance(b, ast.AST):
+        return same(a, b)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return a == b
+
+
+def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: _About) -> str:
+    for what in (_placed, _joined, _applied, _reordered):
+        if name := what(old, new, parents, about):
+            return name
+    if isinstance(old, ast.Constant) and old.value is None:
+        return "missing-term"
+    if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
+        return "constant-factor"
+    if isinstance(old, ast.Call) and called(old).startswith("zeros"):
+        return "missing-term"
+    gained = _names(new) - _names(old)
+    if about.upstream & gained and not about.upstream & _names(old):
+        return "ignores-upstream"
+    if _is_slope(new) and not _is_slope(old):
+        return "activation-derivative-missing"
+    if _is_size(old) and _is_size(new):
+        return "constant-factor"
+    if isinstance(old, ast.Subscript) and about.looped in _names(old.slice) - _names(new):
+        return "time-shift"
+    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
+        if {old.id, new.id} <= FILTERS:
+            return "flipped-kernel"
+        if isinstance(new.ctx, ast.Store):  # a result under another name
+            return "missing-recurrent-term" if about.looped else "wrong-operand"
+        return "wrong-operand"
+    summed = any(called(n) == "sum" for n in ast.walk(new))
+    if summed and not any(called(n) == "sum" for n in ast.walk(old)) and _names(new) <= _names(old):
+        return "softmax-diagonal-only"
+    return "wrong-operand" if gained else ""
+
+
+def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+    """A sign, a term or a factor."""
+    for a, b in ((old, new), (new, old)):
+        if isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub) and same(a, b.operand):
+            return "sign"
+        if isinstance(b, ast.UnaryOp) and same(a, b.operand):
+            return "mask"
+    plus, times = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
+    if isinstance(old, plus) and isinstance(new, plus):
+        return "sign"
+    if isinstance(old, times) and isinstance(new, times):
+        right = parents[-1].right if parents and isinstance(parents[-1], ast.BinOp) else None
+        return _scale(right) if right is not None else "constant-factor"
+    if isinstance(old, (ast.BitAnd, ast.BitOr, ast.cmpop, ast.boolop)):
+        return "mask"
+    for whole, part, brought in ((new, old, True), (old, new, False)):
+        if not isinstance(whole, ast.BinOp) or isinstance(whole.op, ast.MatMult):
+            continue
+        for kept, other in ((whole.left, whole.right), (whole.right, whole.left)):
+            if not same(kept, part) or isinstance(part, ast.Constant):
+                continue
+            if isinstance(whole.op, plus) and brought and _names(other) <= _targets(parents):
+                return "overwrites-instead-of-accumulates"
+            if isinstance(whole.op, plus) and not brought and _is_tiny(other):
+                return "precision"
+            if isinstance(whole.op, plus):
+                return "missing-term" if brought else "extra-term"
+            if isinstance(whole.op, ast.Pow):
+                return "wrong-operand"
+            if brought and about.upstream & _names(other):
+                return "ignores-upstream"
+            if _is_slope(other):
+                compared = isinstance(other, ast.Compare)
+                return "mask" if compared else "activation-derivative-missing"
+            if _is_size(other) or not _names(other):
+                return _scale(other)
+            return "missing-term" if brought else "extra-term"
+    return ""
+
+
+def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+    """A function applied, or not."""
+    for a, b, brought in ((old, new, True), (new, old, False)):
+        if isinstance(b, ast.Attribute) and b.attr in ("T", "mT") and same(a, b.value):
+            return "transposed"
+        if isinstance(b, ast.Subscript) and same(a, b.value):
+            if "::-1" in ast.unparse(b.slice).replace(" ", ""):
+                filtered = any(called(p) in FILTERS for p in parents)
+                return "flipped-kernel" if filtered or not about.looped else "time-shift"
+            return "shape" if "None" in ast.unparse(b.slice) else "misaligned"
+        if not isinstance(b, ast.Call):
+            continue
+        inner = [getattr(b.func, "value", None), *b.args]
+        if not any(i is not None and same(a, i) for i in inner):
+            continue
+        name = called(b)
+        if name in TRANSPOSES:
+            return "transposed"
+        if name in ("max", "min"):
+            return "mask"
+        if name in REDUCTIONS:
+            return "unreduced-broadcast" if brought else "wrong-axis"
+        if name in ("copy", "array"):
+            return "mutates"
+        if name in ("reshape", "ravel", "squeeze"):
+            return "shape"
+        if name in ("astype", "round"):
+            return "dtype" if brought else "precision"
+        if name.endswith("_backward"):
+            return "activation-derivative-missing"
+        if name == "reversed":
+            return "time-shift"
+        if name in ("flip", "flipud", "fliplr", "rot90"):
+            return "flipped-kernel"
+        if "broadcast" in name:
+            return "unreduced-broadcast"
+        return "activation-derivative-misplaced" if name in SQUASHING else "wrong-operand"
+    if isinstance(old, str) or isinstance(new, str):
+        return ""
+    if isinstance(old, ast.Call) and isinstance(new, ast.Call):
+        names = {called(old), called(new)}
+        if names == {"sum", "mean"}:
+            return "mean-vs-sum"
+        if names <= FILTERS:
+            return "flipped-kernel" if len(names) == 2 else "misaligned"
+        if len(names) == 1 and names <= REDUCTIONS:
+            changed = {k.arg for k in (*old.keywords, *new.keywords)}
+            kept = [k.arg for k in old.keywords] != [k.arg for k in new.keywords]
+            if "dtype" in changed and kept:
+                return "dtype"
+            return "shape" if kept and "keepdims" in changed else "wrong-axis"
+        if names <= TRANSPOSES or (len(names) == 1 and names <= {"outer", "einsum", "tensordot"}):
+            return "transposed"
+        if len(names) == 1 and names <= {"where"}:
+            return "mask"
+    if isinstance(old, ast.Attribute) and isinstance(new, ast.Attribute):
+        names = {old.attr, new.attr}
+        if names == {"sum", "mean"}:
+            return "mean-vs-sum"
+        if names <= FILTERS:
+            return "flipped-kernel"
+    return ""
+
+
+def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+    """The same things in another order."""
+    if isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
+        if isinstance(old.op, ast.MatMult):
+            return "transposed" if _names(old) == _names(new) else "wrong-operand"
+        if isinstance(old.op, ast.Sub) and same(old.left, new.right) and same(old.right, new.left):
+            return "sign"
+    if isinstance(old, (ast.Tuple, ast.List)) and isinstance(new, (ast.Tuple, ast.List)):
+        if any(p.arg in ("axis", "axes") for p in parents if isinstance(p, ast.keyword)):
+            return "wrong-axis"
+        if sorted(map(ast.dump, old.elts)) != sorted(map(ast.dump, new.elts)):
+            return ""
+        if any(called(p) in JOINING for p in parents):
+            return "gate-order"
+        if any(isinstance(p, ast.Return) for p in parents):
+            return "argument-order"
+        return "transposed" if any(called(p) in TRANSPOSES for p in parents) else "wrong-operand"
+    if isinstance(old, ast.Dict):
+        return "argument-order"
+    return ""
+
+
+def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+    """What a change means by where it is: in an index, as an axis, in a comparison."""
+    for parent in reversed(parents):
+        if isinstance(parent, ast.keyword):
+            known = {"axis": "wrong-axis", "axes": "transposed", "keepdims": "shape"}
+            return known.get(parent.arg or "", "dtype" if parent.arg == "dtype" else "misaligned")
+        if isinstance(parent, ast.Compare):
+            return "mask"
+        if called(parent) == "at" and len(parent.args) > 1 and _within(old, parent.args[1]):
+            return "misaligned"
+        constant = isinstance(old, (ast.Constant, ast.UnaryOp, ast.Tuple))
+        if isinstance(parent, ast.Call) and called(parent) in REDUCTIONS and constant:
+            return "wrong-axis"
+        if isinstance(parent, ast.Call) and called(parent) in TRANSPOSES and constant:
+            return "transposed"
+        if isinstance(parent, ast.Call) and called(parent) == "einsum" and constant:
+            return "transposed"
+        if isinstance(parent, ast.Subscript) and _within(old, parent.slice):
+            if isinstance(old, ast.Constant) and isinstance(old.value, str):
+                return "wrong-operand"
+            timed = about.looped and about.looped in _names(old) | _names(new)
+            return "time-shift" if timed else "misaligned"
+    if isinstance(old, (ast.Slice, ast.Compare)):
+        return "misaligned" if isinstance(old, ast.Slice) else "mask"
+    return ""
+
+
+def _targets(parents: tuple) -> set[str]:
+    """What the statement assigns, outside of indices."""
+    stmt = parents[0] if parents else None
+    return _names(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
+
+
+def _within(node: ast.AST, whole: ast.AST) -> bool:
+    return any(n is node for n in ast.walk(whole))
+
+
+def _is_tiny(node: ast.AST) -> bool:
+    value = literal(node) if isinstance(node, ast.expr) else ...
+    return isinstance(value, float) and 0 < abs(value) < 0.01
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _is_size(node: ast.AST) -> bool:
+    """Whether a factor is a size: a shape, a length, or a name in capitals."""
+    names = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute, ast.Call))]
+    return any(
+        (isinstance(n, ast.Attribute) and n.attr in SIZES)
+        or called(n) == "len"
+        or (isinstance(n, ast.Name) and (n.id.isupper() or n.id in ("n", "m", "size")))
+        for n in names
+    )
+
+
+def _is_slope(node: ast.AST) -> bool:
+    """Whether an expression looks like the derivative of an activation: 1 - a, 1 - a**2, a > 0."""
+    for n in ast.walk(node):
+        if isinstance(n, ast.Compare):
+            return True
+        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub):
+            if isinstance(n.left, ast.Constant) and n.left.value == 1:
+                return True
+    return False

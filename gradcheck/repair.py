@@ -1,0 +1,224 @@
+"""Verified repair: the smallest edit of a backward after which its gradients are right.
+
+Nobody's guess: every candidate is run, on inputs of other values and sizes than those that failed,
+and what is proposed has passed the whole check. The user's file is only read.
+
+    found = repair(subjects)      # the subject that failed, and others of the same pair
+    print(found.diff)
+    apply(found)                  # FILE is kept as FILE.orig
+"""
+
+import difflib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gradcheck.edits import Edit
+from gradcheck.repairing import Job, Right
+from gradcheck.subjects import Subject
+
+PATIENCE = 3.0  # seconds of silence after which a candidate hangs
+WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
+
+
+@dataclass(frozen=True)
+class Change:
+    """One edit of a file: the statement in a line, before and after."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Edits after which the gradients are right, verified.
+
+    `diff` is that of the file; `kind` the name of the mistake that the edits undo, "" where they
+    do not say; `alternatives` are the edits of others that are right too. `original` and `text`
+    are the file before and after.
+    """
+
+    edits: tuple[Change, ...]
+    diff: str
+    kind: str
+    explanation: str
+    alternatives: tuple[tuple[Change, ...], ...]
+    tried: int
+    seconds: float
+    original: str
+    text: str
+
+
+def repair(
+    subjects: Sequence[Subject],
+    lines: Sequence[int] = (),
+    trusted: Sequence[str] = (),
+    seconds: float = 8.0,
+    seed: int = 0,
+) -> Repair | None:
+    """Search for a repair.
+
+    Args:
+        subjects: of one pair: first the one that failed, then fresh ones, of other sizes where
+            there are any.
+        lines: those to be tried first.
+        trusted: names of functions that are tried last, as they passed a check of their own.
+        seconds: the most that the search takes, of the processor; by the clock it is ended after
+            twice as many.
+        seed: of cotangents and directions.
+
+    Returns:
+        The best repair found, or None: the pair is right, its source is not to be had, or nothing
+        small makes it right.
+    """
+    start = time.monotonic()
+    job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
+    if job is None:
+        return None
+    tried, found = _searched(job, start + 2 * seconds)
+    if not found:
+        return None
+    best, *others = found
+    text = Path(job.file).read_bytes().decode()
+    edits = _changes(job.file, best)
+    return Repair(
+        edits,
+        _diff(job.file, text, best.source),
+        best.kind,
+        f"{edits[0].before} should be {edits[0].after}",
+        tuple(_changes(job.file, other) for other in others),
+        tried,
+        time.monotonic() - start,
+        text,
+        best.source,
+    )
+
+
+def _job(
+    subjects: Sequence[Subject],
+    lines: Sequence[int],
+    trusted: Sequence[str],
+    seconds: float,
+    seed: int,
+) -> Job | None:
+    functions = (subjects[0].forward, subjects[0].backward)
+    if not all(hasattr(f, "__code__") and f.__name__ == f.__qualname__ for f in functions):
+        return None
+    forward, backward = functions
+    file = backward.__code__.co_filename
+    if not Path(file).is_file():
+        return None
+    bare: Any = None
+    given = tuple(replace(s, forward=bare, backward=bare, twin=None, watch=()) for s in subjects)
+    return Job(
+        os.path.abspath(file),
+        backward.__module__ or "",
+        forward.__name__,
+        backward.__name__,
+        given,
+        tuple(lines),
+        seconds,
+        seed,
+        tuple(sys.path),
+        trusted=tuple(trusted),
+    )
+
+
+def _searched(job: Job, deadline: float) -> tuple[int, list[Right]]:
+    """How many candidates were tried, and what was found; past candidates that hang."""
+    tried, skip = 0, set(job.skip)
+    while (left := deadline - time.monotonic()) > 0.2:
+        again = replace(job, seconds=min(job.seconds, left), skip=frozenset(skip))
+        done, at, count = _one_search(again, deadline)
+        tried += count
+        if done is not None:
+            return tried, done
+        if at is None or at in skip:
+            break
+        skip.add(at)
+    return tried, []
+
+
+def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | None, int]:
+    """What a search found, or the candidate at which it hung; and how many it tried."""
+    command = [sys.executable, "-c", "from gradcheck.repairing import main; main()"]
+    here = str(Path(__file__).parent.parent)
+    environment = os.environ | {WITHIN: "1", "PYTHONPATH": os.pathsep.join([here, *_given_path()])}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        messages: queue.Queue[tuple] = queue.Queue()
+        threading.Thread(target=_listen, args=(process.stdout, messages), daemon=True).start()
+        at, count, patience = None, 0, deadline - time.monotonic()
+        try:
+            pickle.dump(job, process.stdin)
+            process.stdin.close()
+            while True:
+                left = min(patience, deadline - time.monotonic())
+                what, *rest = messages.get(timeout=max(left, 0.0))
+                if what == "done":
+                    return rest[0], None, rest[1]
+                if what == "end":
+                    return None, at, count
+                at, limit = rest
+                patience = PATIENCE + limit
+                count += what == "try"
+        except (queue.Empty, OSError, TypeError, AttributeError, pickle.PicklingError):
+            return None, at, count
+        finally:
+            process.kill()
+
+
+def _given_path() -> list[str]:
+    return [p for p in [os.environ.get("PYTHONPATH", "")] if p]
+
+
+def _listen(stream: Any, messages: queue.Queue) -> None:
+    try:
+        while True:
+            messages.put(pickle.load(stream))
+    except Exception:  # the process has ended, or was ended
+        messages.put(("end",))
+
+
+def _changes(file: str, right: Right) -> tuple[Change, ...]:
+    def change(e: Edit) -> Change:
+        return Change(file, e.line, e.before, e.after)
+
+    return tuple(map(change, right.edits))
+
+
+def _diff(file: str, before: str, after: str) -> str:
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(old, new, file, file))
+
+
+def apply(repair: Repair) -> Path:
+    """Write the repaired text, and keep the file as FILE.orig.
+
+    Returns:
+        Where the original is kept.
+
+    Raises:
+        ValueError: the file is no longer what was repaired, or FILE.orig is there already.
+    """
+    file = Path(repair.edits[0].file)
+    backup = file.with_name(file.name + ".orig")
+    if backup.exists():
+        raise ValueError(f"{backup}: is there already; move it away first")
+    if file.read_bytes() != repair.original.encode():
+        raise ValueError(f"{file}: has changed since it was checked; check it again")
+    backup.write_bytes(repair.original.encode())
+    file.write_bytes(repair.text.encode())
+    return backup

@@ -1,0 +1,352 @@
+"""Wrong backwards are repaired as their authors would; right ones and doubtful fits are left alone."""
+
+import numpy as np
+import pytest
+
+from gradcheck import discovery
+from gradcheck import repair as repairs
+from gradcheck.checks import check_subject
+from gradcheck.implied import kind
+from gradcheck.repair import apply, repair
+
+HEAD = "import numpy as np\n\n\n"
+DENSE = """
+def dense(x, w, b):
+    return x @ w + b, (x, w)
+
+
+def dense_backward(dy, cache):
+    x, w = cache
+    dx = {dx}
+    dw = {dw}
+    db = {db}
+    return {out}
+
+
+def case(rng):
+    n, d, m = rng.permutation([2, 3, 4, 5])[:3]
+    return rng.normal(size=(n, d)), rng.normal(size=(d, m)), rng.normal(size=m)
+
+
+CASES = {{"dense": case}}
+"""
+RIGHT = {"dx": "dy @ w.T", "dw": "x.T @ dy", "db": "dy.sum(axis=0)", "out": "dx, dw, db"}
+SQUARE = """
+def scaled(x):
+    return 3 * x / len(x), len(x)
+
+
+def scaled_backward(dy, n):
+    return {}
+
+
+CASES = {{"scaled": lambda rng: (rng.normal(size={}),)}}
+"""
+
+
+def dense(**wrong):
+    return HEAD + DENSE.format(**RIGHT | wrong).lstrip()
+
+
+def subjects(file, text, name, seeds=2):
+    file.write_text(text)
+    (check,) = discovery.resolve(f"{file}::{name}")
+    drawn = [s for k in range(seeds) for s in check.subjects(k, False)]
+    failed = [s for s in drawn if check_subject(s, 0, twin=False).verdict == "fail"]
+    assert failed, "the mistake must show"
+    return [failed[0], *(s for s in drawn if s is not failed[0])]
+
+
+def mended(tmp_path, text, name, **options):
+    """The lines that a repair takes out and puts in, and its kind."""
+    file = tmp_path / "pair_under_repair.py"
+    found = repair(subjects(file, text, name), **options)
+    assert found is not None
+    assert file.read_text() == text, "the file is only read"
+    lines = [n for n in found.diff.splitlines() if n[:1] in "+-" and n[:3] not in ("+++", "---")]
+    return [n[0] + n[1:].strip() for n in lines], found
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line", "named"),
+    [
+        ({"dx": "dy @ w"}, "dx = dy @ w.T", "transposed"),
+        ({"dw": "dy.T @ x"}, "dw = (dy.T @ x).T", "transposed"),
+        ({"db": "dy.mean(axis=0)"}, "db = dy.sum(axis=0)", "mean-vs-sum"),
+        ({"db": "dy.sum(axis=1)"}, "db = dy.sum(axis=0)", "wrong-axis"),
+        ({"db": "dy"}, "db = dy.sum(axis=0)", "unreduced-broadcast"),
+        ({"db": "-dy.sum(axis=0)"}, "db = dy.sum(axis=0)", "sign"),
+        ({"dw": "x.T @ x @ w"}, None, "wrong-operand"),
+        ({"out": "dw, dx, db"}, "return dx, dw, db", "argument-order"),
+    ],
+)
+def test_one_line_of_a_dense_layer(tmp_path, wrong, line, named):
+    if line is None:  # nothing small makes it right, or something that is verified
+        found = repair(subjects(tmp_path / "dense_layer.py", dense(**wrong), "dense"), seconds=2.0)
+        assert found is None or found.kind
+        return
+    changes, found = mended(tmp_path, dense(**wrong), "dense")
+    ((field, value),) = wrong.items()
+    old = f"return {value}" if field == "out" else f"{field} = {value}"
+    assert changes == [f"-{old}", f"+{line}"] and found.kind == named
+    assert found.edits[0].before == old and found.edits[0].after == line
+
+
+GATED = (
+    HEAD
+    + """
+def gated(x, a, b):
+    h = np.tanh(x @ a)
+    return h * (x @ b), (x, a, b, h)
+
+
+def gated_backward(dy, cache):
+    x, a, b, h = cache
+    da = dy * (x @ b) * (1 - h**2)
+    db = dy * h
+    dx = da @ a.T + db @ b.T
+    return dx, x.T @ da, x.T @ db
+
+
+def case(rng):
+    n, d, m = rng.permutation([2, 3, 4, 5])[:3]
+    return rng.normal(size=(n, d)), rng.normal(size=(d, m)), rng.normal(size=(d, m))
+
+
+CASES = {"gated": case}
+""".lstrip()
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "named"),
+    [
+        ("da = dy * (x @ b) * (1 - h**2)", "da = dy * (x @ b)", "activation-derivative-missing"),
+        ("dx = da @ a.T + db @ b.T", "dx = da @ a.T", "missing-term"),
+        ("db = dy * h", "db = h", "ignores-upstream"),
+        ("return dx, x.T @ da, x.T @ db", "return dx, x.T @ db, x.T @ da", "argument-order"),
+    ],
+)
+def test_a_term_or_factor_that_the_file_holds(tmp_path, right, wrong, named):
+    changes, found = mended(tmp_path, GATED.replace(right, wrong), "gated")
+    assert changes[0] == f"-{wrong}" and changes[1].replace(" ", "") in (
+        f"+{right}".replace(" ", ""),
+        "+db=h*dy",
+    )
+    assert found.kind == named
+
+
+def test_a_statement_that_is_missing(tmp_path):
+    text = """
+def tied(x, w):
+    h = x @ w
+    return h @ w.T, (x, w, h)
+
+
+def tied_backward(dy, cache):
+    x, w, h = cache
+    dh = dy @ w
+    dw = dy.T @ h
+    return dh @ w.T, dw
+
+
+def tied2(x, w):
+    return x @ w, (x, w)
+
+
+def tied2_backward(dh, cache):
+    x, w = cache
+    dw = np.zeros(w.shape)
+    dw += x.T @ dh
+    return dh @ w.T, dw
+
+
+CASES = {"tied": lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(3, 4)))}
+CASES["tied2"] = CASES["tied"]
+"""
+    changes, found = mended(tmp_path, HEAD + text.lstrip(), "tied")
+    assert changes in (["+dw += x.T @ dh"], ["-dw = dy.T @ h", "+dw = dy.T @ h + x.T @ dh"])
+    assert found.kind == "missing-term"
+
+
+MASKED = """
+def masked(x):
+    return np.maximum(x, 0), x
+
+
+def masked_backward(dy, x):
+    {}
+    return dy
+
+
+CASES = {{"masked": lambda rng: (rng.normal(size=rng.integers(3, 7, size=2)),)}}
+"""
+
+
+def test_what_is_written_into_is_copied(tmp_path):
+    changes, found = mended(tmp_path, HEAD + MASKED.format("dy *= x > 0").lstrip(), "masked")
+    assert changes == ["-dy *= x > 0", "+dy = dy * (x > 0)"] and found.kind == "mutates"
+
+
+def test_an_accumulation_that_overwrites(tmp_path):
+    text = """
+def rows(table, ids):
+    return table[ids], (table.shape, ids)
+
+
+def rows_backward(dy, cache):
+    shape, ids = cache
+    dtable = np.zeros(shape)
+    for k in range(len(ids)):
+        dtable[ids[k]] = dy[k]
+    return dtable, None
+
+
+CASES = {"rows": lambda rng: (rng.normal(size=(3, 2)), rng.integers(0, 3, 7))}
+"""
+    changes, found = mended(tmp_path, HEAD + text.lstrip(), "rows")
+    assert changes == ["-dtable[ids[k]] = dy[k]", "+dtable[ids[k]] += dy[k]"]
+    assert found.kind == "overwrites-instead-of-accumulates"
+
+
+def test_two_mistakes_in_two_gradients(tmp_path):
+    changes, found = mended(tmp_path, dense(dx="dy @ w", db="dy.mean(axis=0)"), "dense")
+    assert sorted(changes) == [
+        "+db = dy.sum(axis=0)",
+        "+dx = dy @ w.T",
+        "-db = dy.mean(axis=0)",
+        "-dx = dy @ w",
+    ]
+    assert len(found.edits) == 2
+
+
+def test_a_backward_that_raises(tmp_path):
+    changes, _ = mended(tmp_path, dense(dx="dy @ v.T"), "dense")
+    assert changes == ["-dx = dy @ v.T", "+dx = dy @ w.T"]
+
+
+def test_a_right_pair_is_not_repaired(tmp_path):
+    file = tmp_path / "right_layer.py"
+    file.write_text(dense())
+    (check,) = discovery.resolve(str(file))
+    assert repair([*check.subjects(0, False)]) is None
+
+
+def test_a_fit_at_one_size_only_is_refused(tmp_path):
+    text = HEAD + SQUARE.format("dy", "rng.integers(3, 6)")  # the factor is 1 at size 3
+    _, found = mended(tmp_path, text, "scaled")
+    assert "3" in found.edits[0].after and "n" in found.edits[0].after
+    file = tmp_path / "of_one_size.py"
+    drawn = subjects(file, HEAD + SQUARE.format("dy", 4), "scaled")
+    elsewhere = subjects(tmp_path / "other.py", HEAD + SQUARE.format("dy", 5), "scaled")
+    found = repair([drawn[0], *elsewhere])
+    assert found is None or "/ 4" not in found.edits[0].after
+
+
+ENDLESS = """
+N = {n}
+
+
+def halved(x):
+    return x / 2, None
+
+
+def halved_backward(dy, cache):
+    {first}
+    {second}
+    return dy * 2
+
+
+CASES = {{"halved": lambda rng: (rng.normal(size=4),)}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("n = 3", "while n > 0: n -= 1"),  # n += 1
+        ("k = N // N", "room = np.zeros(k)"),  # N * N
+        ("k = N // N", "total = [0] * k"),
+    ],
+)
+def test_candidates_that_do_not_end_or_take_all_memory(tmp_path, first, second):
+    text = HEAD + ENDLESS.format(first=first, second=second, n=10**11).lstrip()
+    changes, _ = mended(tmp_path, text, "halved")
+    assert changes[0] == "-return dy * 2" and changes[1] in ("+return dy / 2", "+return dy * 0.5")
+
+
+def test_candidates_that_hang_outside_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(repairs, "PATIENCE", 0.2)
+    text = ENDLESS.format(first="k = N // N", second="t = sum(range(k))", n=10**13)
+    changes, _ = mended(tmp_path, HEAD + text.lstrip(), "halved", seconds=20.0)
+    assert changes[0] == "-return dy * 2" and changes[1] in ("+return dy / 2", "+return dy * 0.5")
+
+
+def test_suspect_lines_are_tried_first(tmp_path):
+    text = """
+def twice(x):
+    return 4 * x, None
+
+
+def twice_backward(dy, cache):
+    a = 2 * dy
+    b = 2 * a
+    return -b
+
+
+CASES = {"twice": lambda rng: (rng.normal(size=4),)}
+"""
+    for line in (9, 11):
+        _, found = mended(tmp_path, HEAD + text.lstrip(), "twice", lines=[line])
+        assert found.edits[0].line == line
+
+
+def test_prints_are_not_heard(tmp_path, capfd):
+    text = dense(db="dy.mean(axis=0)").replace(
+        "    x, w = cache", "    print('!')\n    x, w = cache"
+    )
+    file = tmp_path / "loud_layer.py"
+    drawn = subjects(file, text, "dense")
+    capfd.readouterr()
+    assert repair(drawn) is not None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_apply_keeps_the_original(tmp_path):
+    _, found = mended(tmp_path, dense(dx="dy @ w"), "dense")
+    file = tmp_path / "pair_under_repair.py"
+    backup = apply(found)
+    assert backup.name == "pair_under_repair.py.orig"
+    assert backup.read_text() == dense(dx="dy @ w") and file.read_text() == dense()
+    with pytest.raises(ValueError, match="is there already"):
+        apply(found)
+    backup.unlink()
+    with pytest.raises(ValueError, match="has changed"):
+        apply(found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ("dA = np.hstack((i, f, g, o))", "dA = np.hstack((i, f, o, g))", "gate-order"),
+        ("dx[t] = dh[t - 1]", "dx[t] = dh[t]", "time-shift"),
+        ("dx[:-1] = dy", "dx[1:] = dy", "misaligned"),
+        ("dx = np.convolve(dy, k)", "dx = np.correlate(dy, k)", "flipped-kernel"),
+        ("dx = dy * (x >= 0)", "dx = dy * (x > 0)", "mask"),
+        ("dx = dy * np.exp(y)", "dx = dy * y", "activation-derivative-misplaced"),
+        ("dx += dy; dx += 1", "dx += dy", ""),
+        ("dx = 2 * dy", "dx = 3 * dy", "constant-factor"),
+        ("dx = dy.reshape(2, 3)", "dx = dy.reshape(2, 3).astype(x.dtype)", "dtype"),
+        ("dx /= 2", "pass", "constant-factor"),
+    ],
+)
+def test_the_kind_that_an_edit_implies(before, after, named):
+    assert kind(before, after, ("dy",), "t") == named
+
+
+def test_no_source_no_repair():
+    space = {"np": np}
+    exec("def f(x): return 2 * x, None\ndef f_backward(dy, cache): return dy", space)
+    from gradcheck.subjects import pair
+
+    assert repair([pair(space["f"], space["f_backward"], (np.ones(3),))]) is None
