@@ -19,7 +19,6 @@ BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(
     "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),
     "conv-check": ("benchmarks.conv_check", "the cost of checking conv2d, against PyTorch"),
     "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
-    "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
     "doctor": ("benchmarks.doctor", "known mistakes, and the edits that are found to undo them"),
 }
 

@@ -42,14 +42,19 @@ def diagnosed(
         return report
     placed = placing.place(subjects[0], seed)
     lines = [c.line for c in placed.lines]
-    found = repairing.repair(subjects, lines, seconds, seed)
-    names = _named(subjects, seed)
-    findings = [_finding(f, names, found, placed) for f in report.findings]
-    return replace(report, message=findings[0].message, findings=tuple(findings))
+    found = repairing.repair(subjects, lines, seconds=seconds, seed=seed)
+    samples = _samples(subjects, seed)
+    names = naming.name(samples) if len(samples) == 2 else {}
+    found_in = [_finding(f, names, found, placed, samples) for f in report.findings]
+    first, *others = sorted(found_in, key=lambda f: f.kind in ("unnamed", "forward-differs"))
+    if found:  # one edit mends all, so it is shown once
+        others = [replace(f, fix=None, why=()) for f in others]
+    case = subjects[0].case()
+    return replace(report, message=first.message, findings=(first, *others), case=case)
 
 
-def _named(subjects: Sequence[Subject], seed: int) -> dict[str, naming.Name]:
-    """Names from two samples, by argument."""
+def _samples(subjects: Sequence[Subject], seed: int) -> list[Sample]:
+    """The first two points at which the same gradients are wrong."""
     samples: list[Sample] = []
     for k, subject in enumerate(subjects):
         try:
@@ -62,8 +67,8 @@ def _named(subjects: Sequence[Subject], seed: int) -> dict[str, naming.Name]:
         if sample and sample.wrong and (not samples or sample.wrong == samples[0].wrong):
             samples.append(sample)
         if len(samples) == 2:
-            return naming.name(samples)
-    return {}
+            break
+    return samples
 
 
 def _finding(
@@ -71,6 +76,7 @@ def _finding(
     names: dict[str, naming.Name],
     found: repairing.Repair | None,
     placed: placing.Placed,
+    samples: list[Sample],
 ) -> Finding:
     name = names.get(finding.argument or "")
     kind, message, why = finding.kind, finding.message, list(finding.why)
@@ -82,13 +88,18 @@ def _finding(
         elif name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")
     changes: dict[str, Any] = {}
+    if samples and finding.argument in samples[0].truths and kind not in TOLD:
+        g, G = samples[0].gradients[finding.argument], samples[0].truths[finding.argument]
+        if g is not None and np.shape(g) == G.shape:
+            changes["entries"] = worst_entries(finding.argument, np.asarray(g), G)
     if found:
         first = found.edits[0]
         edits = tuple(Edit(e.file, e.line, e.before, e.after) for e in found.edits)
-        changes = {"file": first.file, "line": first.line, "fix": Fix(found.diff, edits)}
+        changes |= {"file": first.file, "line": first.line, "fix": Fix(found.diff, edits)}
+        edit = "this edit" if len(edits) == 1 else "these edits"
         why.append(
-            f"with this edit the whole check passes, at fresh values and sizes "
-            f"({found.tried} edits tried in {found.seconds:.1f} s)"
+            f"with {edit} the whole check passes, at other values and sizes too "
+            f"({found.tried} tried in {found.seconds:.1f} s)"
         )
     elif finding.line is None and placed.lines:
         where = ", ".join(str(c.line) for c in placed.lines[:5])

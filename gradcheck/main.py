@@ -9,7 +9,9 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -138,14 +140,37 @@ def _run(check: "Check", seed: int, twin: bool) -> "Report":
     from gradcheck.report import Report, merge
 
     try:
-        reports = [check_subject(s, seed) for s in check.subjects(seed, twin)]
+        subjects = list(check.subjects(seed, twin))
+        reports = [check_subject(s, seed) for s in subjects]
     except Exception as error:
         words = str(error).splitlines()[:1]
         message = words[0] if words else type(error).__name__
         if not isinstance(error, ValueError):
             message = f"{check.name}: making inputs raised {type(error).__name__}: {message}"
         return Report(check.name, "error", message, check.file)
-    return merge(reports)
+    report = merge(reports)
+    return _diagnosed(check, report, subjects, reports, seed)
+
+
+def _diagnosed(
+    check: "Check", report: "Report", subjects: list, reports: list["Report"], seed: int
+) -> "Report":
+    """The report, examined by the doctor if it failed."""
+    failed = [s for s, r in zip(subjects, reports, strict=True) if r.verdict == "fail"]
+    if not failed:
+        return report
+    from gradcheck.doctor import diagnosed
+
+    # the smallest of those that failed, then others and fresh ones
+    first = min(failed, key=lambda s: sum(getattr(a, "size", 0) for a in s.arrays))
+    others = [s for s in subjects if s is not first][:4]
+    try:
+        return diagnosed(
+            report, [first, *others, *islice(check.subjects(seed + 1, False), 3)], seed
+        )
+    except Exception as error:  # the verdict stands without a diagnosis
+        note = f"the diagnosis broke off: {type(error).__name__}: {error}"
+        return replace(report, notes=(*report.notes, note))
 
 
 def _step(argv: list[str]) -> int:

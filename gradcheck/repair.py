@@ -201,7 +201,9 @@ def _changes(file: str, right: Right) -> tuple[Change, ...]:
 
 def _diff(file: str, before: str, after: str) -> str:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    return "".join(difflib.unified_diff(old, new, file, file))
+    near = os.path.relpath(file)
+    name = file if near.startswith("..") else near  # as one would type it here
+    return "".join(difflib.unified_diff(old, new, name, name, n=2))
 
 
 def apply(repair: Repair) -> Path:

@@ -220,8 +220,7 @@ class Search:
             for (f, _), stream in zip(streams, several, strict=True):
                 while stream and (some := [*islice(stream, TOGETHER)]):
                     yield [
-                        Item(f, (i.at, i.new), i.edit, (True, rank, k))
-                        for k, i in enumerate(some)
+                        Item(f, (i.at, i.new), i.edit, (True, rank, k)) for k, i in enumerate(some)
                     ]
 
     def candidates(

@@ -128,6 +128,7 @@ def _parsed(text: str) -> tuple[ast.stmt, ...]:
 
 def _chosen(stmt: ast.stmt, variants: list[tuple[int, tuple[ast.stmt, ...]]]) -> ast.stmt:
     """The statement, or else the variant whose number is chosen."""
+
     def test(op: ast.cmpop, value: Any) -> ast.expr:
         return ast.Compare(ast.Name(CHOICE, ast.Load()), [op], [ast.Constant(value)])
 

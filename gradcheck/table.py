@@ -81,7 +81,8 @@ def _explain(console: Console, r: Report) -> None:
     console.print(Text(f"{r.name}: {word[2:]}", style=style))
     if not r.findings:
         console.print(Text(f"  {r.message}"), soft_wrap=True)
-    for f in r.findings:
+    mended = bool(r.findings) and r.findings[0].fix is not None
+    for f in r.findings[:1] if mended else r.findings:
         where = f" ({_near(f.file)}:{f.line})" if f.line and f.file else ""
         console.print(Text(f"  {f.message}{where}"), soft_wrap=True)
         for row in (*f.why, *table(f.entries)):
@@ -89,6 +90,9 @@ def _explain(console: Console, r: Report) -> None:
         for row in f.fix.diff.splitlines() if f.fix else ():
             style = DIFF.get(row[:1], "dim") if row[:3] not in ("+++", "---") else "dim"
             console.print(Text(f"    {row}", style=style), soft_wrap=True)
+    same = [f"d{f.argument}" for f in r.findings[1:] if f.argument]
+    if mended and same:
+        console.print(Text(f"  it mends {', '.join(same)} too"), soft_wrap=True)
     if r.case:
         console.print(Text(f"  at {describe(r.case)}", style="dim"), soft_wrap=True)
 

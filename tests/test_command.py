@@ -98,8 +98,10 @@ def test_a_wrong_file(capsys, write):
         "b": "fail",
     }
     finding = affine["findings"][0]
-    assert finding["argument"] == "b" and finding["kind"] == "constant-factor"
-    assert finding["fix"] is None and finding["case"]["dtype"] == "float64"
+    assert finding["argument"] == "b" and finding["kind"] == "mean-vs-sum"
+    assert finding["line"] == 10 and finding["case"]["dtype"] == "float64"
+    (edit,) = finding["fix"]["edits"]
+    assert "dy.mean(0)" in edit["before"] and "dy.sum(0)" in edit["after"]
     assert later["verdict"] == "error" and later["findings"][0]["kind"] == "not-implemented"
 
 

@@ -1,0 +1,109 @@
+"""A failed pair of a file: the line, the name, the fix, and what is said of them."""
+
+import json
+
+import pytest
+
+from gradcheck.main import main
+
+LSTM = """
+import numpy as np
+from jaxtyping import Float
+
+Array = np.ndarray
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def lstm_step(
+    x: Float[Array, "N D"],
+    h: Float[Array, "N H"],
+    c: Float[Array, "N H"],
+    w_x: Float[Array, "D 4*H"],
+    w_h: Float[Array, "H 4*H"],
+    b: Float[Array, " 4*H"],
+):
+    H = h.shape[1]
+    z = x @ w_x + h @ w_h + b
+    i, f = sigmoid(z[:, :H]), sigmoid(z[:, H : 2 * H])
+    g, o = np.tanh(z[:, 2 * H : 3 * H]), sigmoid(z[:, 3 * H :])
+    next_c = f * c + i * g
+    next_h = o * np.tanh(next_c)
+    return (next_h, next_c), (x, h, c, w_x, w_h, i, f, g, o, next_c)
+
+
+def lstm_step_backward(dnext, cache):
+    dnext_h, dnext_c = dnext
+    x, h, c, w_x, w_h, i, f, g, o, next_c = cache
+    do = dnext_h * np.tanh(next_c)
+    dc_next = dnext_h * o * (1 - np.tanh(next_c) ** 2)  # + dnext_c
+    dc = dc_next * f
+    di, df, dg = dc_next * g, dc_next * c, dc_next * i
+    dz = np.hstack((di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)))
+    return dz @ w_x.T, dz @ w_h.T, dc, x.T @ dz, h.T @ dz, dz.sum(axis=0)
+"""
+SQUARE = """
+import numpy as np
+
+def power(x):
+    return x**3, x
+
+def power_backward(dy, x):
+    return np.tanh(dy * x) + 2 * np.sin(x) * dy  # nothing small makes this right
+
+CASES = {"power": lambda rng: (rng.normal(size=rng.integers(2, 6)),)}
+"""
+
+
+@pytest.fixture
+def examined(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def examined(text, *options):
+        (tmp_path / "mine.py").write_text(text)
+        status = main(["mine.py", *options])
+        assert (tmp_path / "mine.py").read_text() == text
+        return status, capsys.readouterr().out
+
+    return examined
+
+
+def test_a_lost_path_of_an_lstm_is_placed_named_and_mended(examined):
+    status, out = examined(LSTM, "--json")
+    (check,) = json.loads(out)["checks"]
+    first, *others = check["findings"]
+    line = 1 + LSTM[: LSTM.index("dc_next = dnext_h")].count("\n")
+    assert status == 1
+    assert (first["kind"], first["line"]) == ("missing-term", line)
+    (edit,) = first["fix"]["edits"]
+    assert edit["line"] == line and edit["after"].endswith("+ dnext_c")
+    assert "+    dc_next" in first["fix"]["diff"]
+    assert {f["argument"] for f in check["findings"]} == {"x", "h", "c", "w_x", "w_h", "b"}
+    assert all(f["fix"] is None for f in others)
+
+
+def test_the_text_shows_the_edit_once(examined):
+    _, out = examined(LSTM)
+    assert out.count("+++ mine.py") == 1
+    assert "the whole check passes, at other values and sizes too" in out
+    assert "it mends d" in out
+    assert "got" in out and "wanted" in out
+
+
+def test_where_nothing_small_is_right_candidates_are_listed(examined):
+    status, out = examined(SQUARE, "--json")
+    finding = json.loads(out)["checks"][0]["findings"][0]
+    assert status == 1
+    assert finding["fix"] is None and finding["line"] is None
+
+
+def test_a_diagnosis_that_breaks_off_leaves_the_verdict(examined, monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("lost")
+
+    monkeypatch.setattr("gradcheck.placing.place", broken)
+    status, out = examined(LSTM, "-v")
+    assert status == 1
+    assert "note: the diagnosis broke off: RuntimeError: lost" in out
