@@ -25,6 +25,8 @@ from gradcheck.subjects import ContractError, Forward, Subject, copied, in_singl
 Array = np.ndarray
 # two right implementations differ by a few times the jitter; 2.9 is the most that was seen
 MULTIPLE = 8
+# what is smaller, or computed from what is smaller, has lost its digits to underflow
+FAINT = 2.0**-1000
 WHY = {
     "flat": "flat: neither {} nor differences of the forward can be told from zero here",
     "noise": "the forward is too noisy here to judge {} by differences",
@@ -175,7 +177,7 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
 
     decisions = Decisions()
     spreads = spread(both, subject.functions, seed, decisions=decisions)
-    jitter = [MULTIPLE * float(np.max(s, initial=0.0)) for s in spreads]
+    jitter = [MULTIPLE * float(np.max(s, initial=0.0)) + FAINT for s in spreads]
     noise = math.hypot(  # of <dy, y>: the spreads of y stand first
         *(differences.length(v * s) for v, s in zip(dy, spreads, strict=False))
     )
