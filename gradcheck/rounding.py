@@ -257,7 +257,7 @@ def spread(
         with watching(functions, Jitter(rng, decisions, unit, magnified)):
             shaken = run()
         for total, a, b, scale in zip(square, plain, shaken, scales, strict=True):
-            total += ((np.asarray(b, np.float64) - a) * (2.0**40 / scale)) ** 2
+            total += ((np.asarray(b, np.float64) - a) / scale * 2.0**40) ** 2
     return [
         np.sqrt(total / draws) * (scale / magnified / 2.0**40)
         for total, scale in zip(square, scales, strict=True)
