@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck import hypotheses, signatures
+from gradcheck.factors import Explanation
 from gradcheck.samples import TOLERANCE, Sample
-from gradcheck.signatures import Explanation
 
 Array = np.ndarray
 
@@ -89,13 +89,15 @@ def pattern(sample: Sample, argument: str) -> str:
     >>> def double_backward(dy, cache):
     ...     return 2 * dy * (np.arange(len(dy)) > 0)
     >>> pattern(take(pair(double, double_backward, (np.ones(5),)), (np.ones(5),)), "x")
-    'dx is wrong at 1 of 5 entries, all at the first place of axis 0; most at dx[0]: got 0, wanted 2'
+    'dx is wrong at 1 of 5 entries, all at the first place of axis 0; most there: got 0, wanted 2'
     """
     g, G = sample.gradients[argument], sample.truths[argument]
     if g is None:
         return f"d{argument} is None; wanted shape {G.shape}"
     if g.shape != G.shape:
         return f"d{argument} has shape {g.shape}; wanted {G.shape}, as {argument}"
+    if not np.isfinite(g).all():
+        return f"d{argument} has {np.count_nonzero(~np.isfinite(g))} entries that are not finite"
     wrong = np.abs(g - G) > TOLERANCE * float(np.max(np.abs(G), initial=0.0))
     places = np.argwhere(wrong)
     words = [f"d{argument} is wrong at {len(places)} of {G.size} entries"]
@@ -114,7 +116,7 @@ def pattern(sample: Sample, argument: str) -> str:
         words.append("by an outer product of two vectors")
     at = np.unravel_index(np.argmax(np.abs(g - G)), G.shape)
     index = f"[{', '.join(map(str, at))}]" if at else ""
-    most = f"most at d{argument}{index}: got {g[at]:.6g}, wanted {G[at]:.6g}"
+    most = f"most {f'at d{argument}{index}' if len(places) > 1 else 'there'}: got {g[at]:.6g}, wanted {G[at]:.6g}"
     return "; ".join([", ".join(words), most])
 
 
