@@ -55,14 +55,13 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
             found.append(Explanation("constant-factor", (a, b), words))
     for name, s in sample.scalars.items():
         root = any(abs(s * s * n - 1) <= TOLERANCE for n, _ in _counts(sample))
-        if 0 < s < 1 and not root and _drops(sample):
-            for which, value in enumerate((s, 1 - s, s / (1 - s))):
-                for power in (1, -1):
-                    if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
-                        words = f"{ratio:.6g}, which {name} = {s:.6g} gives"
-                        found.append(
-                            Explanation("scale-by-keep-probability", (which, power), words)
-                        )
+        if not 0 < s < 1 or root or not _drops(sample):
+            continue
+        for k, value in enumerate((s, 1 - s, s / (1 - s))):
+            for power in (1, -1):
+                if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
+                    words = f"{ratio:.6g}, which {name} = {s:.6g} gives"
+                    found.append(Explanation("scale-by-keep-probability", (k, power), words))
     key = ("factor", float(f"{ratio:.5g}"))
     return [*found, Explanation("constant-factor", key, number(ratio))]
 

@@ -38,19 +38,26 @@ class Name:
     evidence: tuple[str, ...] = ()
 
 
-def name(samples: list[Sample]) -> dict[str, Name]:
+def name(samples: list[Sample], argument: str) -> Name:
+    """The name of one wrong gradient; see `names`."""
+    return names(samples)[argument]
+
+
+def names(samples: list[Sample]) -> dict[str, Name]:
     """The names of all wrong gradients, by argument.
 
     Args:
-        samples: at least two, at which the same arguments are wrong.
+        samples: at least two, of different shapes where there are such; those wrong in the first.
+
+    Returns:
+        One name for all, where one wrong rule explains all of them; else one for each.
     """
     first = samples[0]
     found: dict[str, list[Explanation]] = {}
     for argument in first.wrong:
         for look in signatures.DIRECT:
-            found[argument] = common(
-                [look(s, argument) if argument in s.wrong else [] for s in samples]
-            )
+            each = [look(s, argument) if argument in s.wrong else [] for s in samples]
+            found[argument] = common(each)
             if found[argument]:
                 break
     kinds = {frozenset(e.kind for e in es) for es in found.values()}
@@ -116,8 +123,9 @@ def pattern(sample: Sample, argument: str) -> str:
         words.append("by an outer product of two vectors")
     at = np.unravel_index(np.argmax(np.abs(g - G)), G.shape)
     index = f"[{', '.join(map(str, at))}]" if at else ""
-    most = f"most {f'at d{argument}{index}' if len(places) > 1 else 'there'}: got {g[at]:.6g}, wanted {G[at]:.6g}"
-    return "; ".join([", ".join(words), most])
+    place = f"at d{argument}{index}" if len(places) > 1 else "there"
+    values = f"most {place}: got {g[at]:.6g}, wanted {G[at]:.6g}"
+    return "; ".join([", ".join(words), values])
 
 
 def _rank(error: Array) -> int:

@@ -203,12 +203,24 @@ def masked(sample: Sample, name: str) -> list[Explanation]:
         sample, g.shape
     ):
         return []
+    if _is_edge(on ^ there):
+        return []
     lost, extra = np.count_nonzero(there & ~on), np.count_nonzero(on & ~there)
     words = (
         f"d{name} is right at {np.count_nonzero(both)} entries, 0 at {lost} where it should not "
         f"be, and not 0 at {extra} where it should be"
     )
     return [Explanation("mask", ("mask",), words)]
+
+
+def _is_edge(wrong: Array) -> bool:
+    """Whether places fill a whole slice across some axis, as a border does, or a step of a loop."""
+    for axis, size in enumerate(wrong.shape):
+        hit = np.moveaxis(wrong, axis, 0).reshape(size, -1)
+        if size > 2 and hit.shape[1] > 1:
+            if np.count_nonzero(hit.any(1)) == np.count_nonzero(hit.all(1)) == 1:
+                return True
+    return False
 
 
 def elementwise(sample: Sample, name: str) -> bool:

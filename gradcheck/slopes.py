@@ -88,8 +88,10 @@ def _sources(probe: Probe, ops: list[Operation]) -> Iterator[Source]:
         if earlier is ops:
             return
         if len(earlier) == len(ops):
-            for j in (None, *(j for j, g in enumerate(earlier[0].given) if is_number(g))):
-                yield Source(earlier[0].site, j)
+            yield Source(earlier[0].site)
+            for j, g in enumerate(earlier[0].given):
+                if is_number(g):
+                    yield Source(earlier[0].site, j)
 
 
 def _slope(probe: Probe, ops: list[Operation], source: Source) -> Array | None:
@@ -100,7 +102,7 @@ def _slope(probe: Probe, ops: list[Operation], source: Source) -> Array | None:
         if not np.all(np.abs(dz) > 1e-6):
             return None
         found.append(dv / dz)
-    return found[0] if np.allclose(*found, 1e-4, 1e-6) else None
+    return found[0] if np.allclose(found[0], found[1], 1e-4, 1e-6) else None
 
 
 def _softmax(v: Array) -> str:
