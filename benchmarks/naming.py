@@ -7,7 +7,6 @@ unnamed if none was spoken. Bugs that break the contract of a pair are named by 
 import contextlib
 import io
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -67,7 +66,7 @@ def _row(bug: Specimen, folder: Path, seed: int) -> dict[str, Any]:
     names: dict[str, naming.Name] = {}
     start = time.perf_counter()
     if len(samples) == 2:
-        names = naming.name(samples)
+        names = naming.names(samples)
     seconds = time.perf_counter() - start
     spoken = [n for n in names.values() if n.kind != "unnamed"]
     kind = spoken[0].kind if spoken else "unnamed"
@@ -110,17 +109,9 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
         table.add_row(kind or "all", str(len(chosen)), *figures)
     console.print(table)
     seconds = [r["seconds"] for r in rows]
-    console.print(f"naming took {np.median(seconds):.3f} s, at most {max(seconds):.2f} s")
+    over = sum(s > 0.3 for s in seconds)
+    words = f"median {np.median(seconds):.3f} s, mean {np.mean(seconds):.3f} s"
+    console.print(f"naming: {words}, at most {max(seconds):.2f} s, {over} above 0.3 s")
     for r in rows:
         if r["verdict"] == "wrong":
             console.print(f"{r['bug']}: {r['kind']}, not {', '.join(r['kinds'])}: {r['message']}")
-
-
-if __name__ == "__main__":
-    half = sys.argv[1] if len(sys.argv) > 1 else "developed"
-    rows = run(rounds=1, quick="quick" in sys.argv, seed=0, half=half)
-    show(Console(highlight=False), rows, 1)
-    if "unnamed" in sys.argv:
-        for r in rows:
-            if r["verdict"] in ("unnamed", "alternatives"):
-                print(r["bug"], r["verdict"], r["kinds"], r["alternatives"], f"{r['seconds']:.2f}")

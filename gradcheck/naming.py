@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck import hypotheses, signatures
+from gradcheck.factors import Explanation
 from gradcheck.samples import TOLERANCE, Sample
-from gradcheck.signatures import Explanation
 
 Array = np.ndarray
 
@@ -38,19 +38,26 @@ class Name:
     evidence: tuple[str, ...] = ()
 
 
-def name(samples: list[Sample]) -> dict[str, Name]:
+def name(samples: list[Sample], argument: str) -> Name:
+    """The name of one wrong gradient; see `names`."""
+    return names(samples)[argument]
+
+
+def names(samples: list[Sample]) -> dict[str, Name]:
     """The names of all wrong gradients, by argument.
 
     Args:
-        samples: at least two, at which the same arguments are wrong.
+        samples: at least two, of different shapes where there are such; those wrong in the first.
+
+    Returns:
+        One name for all, where one wrong rule explains all of them; else one for each.
     """
     first = samples[0]
     found: dict[str, list[Explanation]] = {}
     for argument in first.wrong:
         for look in signatures.DIRECT:
-            found[argument] = common(
-                [look(s, argument) if argument in s.wrong else [] for s in samples]
-            )
+            each = [look(s, argument) if argument in s.wrong else [] for s in samples]
+            found[argument] = common(each)
             if found[argument]:
                 break
     kinds = {frozenset(e.kind for e in es) for es in found.values()}
@@ -89,13 +96,15 @@ def pattern(sample: Sample, argument: str) -> str:
     >>> def double_backward(dy, cache):
     ...     return 2 * dy * (np.arange(len(dy)) > 0)
     >>> pattern(take(pair(double, double_backward, (np.ones(5),)), (np.ones(5),)), "x")
-    'dx is wrong at 1 of 5 entries, all at the first place of axis 0; most at dx[0]: got 0, wanted 2'
+    'dx is wrong at 1 of 5 entries, all at the first place of axis 0; most there: got 0, wanted 2'
     """
     g, G = sample.gradients[argument], sample.truths[argument]
     if g is None:
         return f"d{argument} is None; wanted shape {G.shape}"
     if g.shape != G.shape:
         return f"d{argument} has shape {g.shape}; wanted {G.shape}, as {argument}"
+    if not np.isfinite(g).all():
+        return f"d{argument} has {np.count_nonzero(~np.isfinite(g))} entries that are not finite"
     wrong = np.abs(g - G) > TOLERANCE * float(np.max(np.abs(G), initial=0.0))
     places = np.argwhere(wrong)
     words = [f"d{argument} is wrong at {len(places)} of {G.size} entries"]
@@ -114,8 +123,9 @@ def pattern(sample: Sample, argument: str) -> str:
         words.append("by an outer product of two vectors")
     at = np.unravel_index(np.argmax(np.abs(g - G)), G.shape)
     index = f"[{', '.join(map(str, at))}]" if at else ""
-    most = f"most at d{argument}{index}: got {g[at]:.6g}, wanted {G[at]:.6g}"
-    return "; ".join([", ".join(words), most])
+    place = f"at d{argument}{index}" if len(places) > 1 else "there"
+    values = f"most {place}: got {g[at]:.6g}, wanted {G[at]:.6g}"
+    return "; ".join([", ".join(words), values])
 
 
 def _rank(error: Array) -> int:

@@ -119,9 +119,10 @@ class Probe:
     @cached_property
     def scale(self) -> float:
         """What errors are relative to: the norm of the gradients."""
-        pair = self.sample.gradients, self.sample.truths
-        norms = [sum(float(np.sum(np.square(g[n]))) for n in self.sample.wrong) for g in pair]
-        return float(np.sqrt(max(norms))) or 1.0
+        wrong = self.sample.wrong
+        g = sum(float(np.sum(np.asarray(self.sample.gradients[n]) ** 2)) for n in wrong)
+        G = sum(float(np.sum(self.sample.truths[n] ** 2)) for n in wrong)
+        return float(np.sqrt(max(g, G))) or 1.0
 
     def derivative(self, k: int, site: Site, rule: Rule, source: Source | None = None) -> float:
         """d<dy, y> along direction k where the rule is bent."""
@@ -154,7 +155,7 @@ class Probe:
         """
         found: dict[int, Any] = {}
         self.__dict__["neutral"] = found  # for the derivatives below
-        for ops in grouped(self.sample.tape).values():
+        for ops in self.all.values():
             if len(ops) == 1 and getattr(ops[0].f, "__name__", "") in ("max", "amax"):
                 v = ops[0].result
                 slopes = [self.derivative(k, ops[0].site, lambda *_, v=v: v) for k in range(2)]
@@ -168,12 +169,20 @@ class Probe:
         return [(self.tape(self.moved(k, H)), self.tape(self.moved(k, -H))) for k in range(2)]
 
     @cached_property
+    def all(self) -> dict[int, list[Operation]]:
+        """The operations here."""
+        return grouped(self.sample.tape)
+
+    def occurrences(self, site: Site) -> list[Operation]:
+        return self.all[id(site)]
+
+    @cached_property
     def moving(self) -> dict[int, list[Operation]]:
         """The operations whose results move with the wrong arguments, here."""
         up, down = self.ends[0]
         return {
             s: ops
-            for s, ops in grouped(self.sample.tape).items()
+            for s, ops in self.all.items()
             if len(up.get(s, ())) == len(down.get(s, ())) == len(ops)
             and all(
                 np.shape(o.result) == np.shape(p.result) for o, p in zip(ops, up[s], strict=True)
@@ -203,13 +212,13 @@ class Probe:
             return False
         held, adjoint = self.still(ops)
         for k, ends in enumerate(self.ends):
-            up, down = (
-                rule(0, end[id(site)][0], source and source.of(end[id(source.site)][0]))
-                for end in ends
-            )
             try:
+                up, down = (
+                    rule(0, end[id(site)][0], source and source.of(end[id(source.site)][0]))
+                    for end in ends
+                )
                 found = held[k] + float(np.sum(adjoint * change(up, down))) / (2 * H)
-            except ValueError:
+            except (ValueError, TypeError):  # it takes no such operand
                 return False
             if not abs(found - self.hand[k]) <= self.tolerance:
                 return False
@@ -222,9 +231,8 @@ class Probe:
 
         The operation gives v0 + slope (z - z0).
         """
-        if len(ops) == 1:
-            if ops[0].result.size > MOST or not slopes:
-                return []
+        if len(ops) == 1 and (ops[0].result.size > MOST or not slopes):
+            return []
         if len(ops) == 1 and len(slopes) > 4:
             held, adjoint = self.still(ops)
             all_slopes = np.array([s[-1][0] for s in slopes])
@@ -285,6 +293,17 @@ class Probe:
 def change(new: Any, old: Any) -> Array:
     """new - old; what stays infinite, as a masked score does, has not moved."""
     return np.where(np.equal(new, old), 0.0, np.subtract(new, old))
+
+
+def line(ops: list[Operation]) -> str:
+    """Where an operation stands, in words."""
+    return f"line {ops[0].site.line}"
+
+
+def numbers(ops: list[Operation]) -> list[int]:
+    """The operands that are numbers at every occurrence."""
+    least = min(len(o.given) for o in ops)
+    return [j for j in range(least) if all(is_number(o.given[j]) for o in ops)]
 
 
 def grouped(operations: list[Operation]) -> dict[int, list[Operation]]:

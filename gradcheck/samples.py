@@ -1,4 +1,4 @@
-"""What a wrong gradient is named from: one point, its gradients, the true ones, and how y came about.
+"""What a wrong gradient is named from: a point, its gradients, the true ones, how y came about.
 
 The truth is a matrix here, not a gradient: J holds the derivative of every entry of y by every
 entry of an argument, so that the share of each output in a gradient can be told apart.

@@ -6,107 +6,14 @@ same there.
 """
 
 import itertools
-import operator
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck.factors import Explanation, factors, number
 from gradcheck.samples import TOLERANCE, Sample, leaves, same
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A name for a wrong gradient, what identifies it in every sample, and its words in this one."""
-
-    kind: str
-    key: tuple
-    words: str
-
-
-def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanation]:
-    """What a constant factor may be; `own` is the shape that the gradient has.
-
-    -1 is a sign; 1/N or N a mean for a sum, if N counts what was summed away, the batch or all
-    entries; a factor that goes with the share of kept units belongs to a mask.
-    """
-    if abs(ratio + 1) <= TOLERANCE:
-        return [Explanation("sign", ("factor", -1), "-1")]
-    found = []
-    for scale, names in _counts(sample):
-        for power in (1, -1):
-            if abs(ratio * ((scale - 1) / scale) ** power - 1) <= TOLERANCE and scale > 2:
-                words = (
-                    f"{ratio:.6g} for {names} = {scale}, as if the variance were divided otherwise"
-                )
-                found.append(
-                    Explanation(
-                        "forward-backward-variant-mismatch", ("less one", names, power), words
-                    )
-                )
-        for power in (1, -1):
-            if abs(ratio * scale ** (-power) - 1) <= TOLERANCE:
-                words = f"1/{scale}" if power < 0 else f"{scale}"
-                kind = "mean-vs-sum" if _is_count(names, sample, own) else "constant-factor"
-                found.append(Explanation(kind, (names, power), f"{words}, and {names} = {scale}"))
-        if (
-            abs(ratio * ratio * scale - 1) <= TOLERANCE
-            or abs(ratio * ratio / scale - 1) <= TOLERANCE
-        ):
-            words = f"{ratio:.6g}, a root of {names} = {scale}"
-            found.append(Explanation("constant-factor", ("root", names, ratio < 1), words))
-    for (a, n), (b, m) in itertools.permutations(sample.sizes.items(), 2):
-        if n != m and abs(ratio * m / n - 1) <= TOLERANCE:
-            words = f"{n}/{m}, and {a} = {n}, {b} = {m}"
-            found.append(Explanation("constant-factor", (a, b), words))
-    for name, s in sample.scalars.items():
-        root = any(abs(s * s * n - 1) <= TOLERANCE for n, _ in _counts(sample))
-        if 0 < s < 1 and not root and _drops(sample):
-            for key, value in ((0, s), (1, 1 - s), (2, s / (1 - s))):
-                for power in (1, -1):
-                    if abs(ratio * value ** (-power) - 1) <= TOLERANCE:
-                        words = f"{ratio:.6g}, which {name} = {s:.6g} gives"
-                        found.append(Explanation("scale-by-keep-probability", (key, power), words))
-    key = ("factor", float(f"{ratio:.5g}"))
-    return [*found, Explanation("constant-factor", key, number(ratio))]
-
-
-def _counts(sample: Sample) -> list[tuple[int, str]]:
-    """Sizes, and quotients of two numbers of entries, with their names."""
-    sizes = {k: n for k, n in sample.sizes.items()}
-    found = [(n, name) for name, n in sizes.items()]
-    whole = {k: n for k, n in sizes.items() if k.endswith(".size")}
-    for (a, m), (b, n) in itertools.permutations(whole.items(), 2):
-        if m % n == 0 and m > n:
-            found.append((m // n, f"{a} / {b}"))
-    return found
-
-
-def _is_count(name: str, sample: Sample, own: tuple[int, ...]) -> bool:
-    """Whether a size is that of the batch, of everything, or of an axis that was summed away."""
-    if ".shape" not in name:
-        return name.endswith("size")
-    return name.endswith("[0]") or sample.sizes[name] not in own
-
-
-def _drops(sample: Sample) -> bool:
-    """Whether the forward multiplies by zeros and one other number, as dropout does."""
-    products = (o for o in sample.tape if o.f is operator.mul or o.f is np.multiply)
-    factors = [a for o in products for a in o.given if np.size(a) > 1]
-    return any(np.any(a == 0) and len(np.unique(a[a != 0])) == 1 for a in factors)
-
-
-def number(ratio: float) -> str:
-    """A factor in words, as a fraction where it is one.
-
-    >>> number(1 / 7), number(2.5)
-    ('1/7', '2.5')
-    """
-    if ratio and abs(1 / ratio - round(1 / ratio)) < 1e-6 and abs(ratio) < 1:
-        return f"1/{round(1 / ratio)}"
-    return f"{ratio:.6g}"
 
 
 def rounded(sample: Sample, name: str) -> list[Explanation]:
@@ -238,7 +145,7 @@ def _is_time(sample: Sample, name: str, axis: int) -> bool:
 
 
 def moved(sample: Sample, name: str) -> list[Explanation]:
-    """g is G moved by one or two places along one axis or two; what moves in at the edge is free."""
+    """g is G moved by one or two places along one axis or two; what moves in is free."""
     g, G = sample.gradients[name], sample.truths[name]
     assert g is not None
     by = [b for b in itertools.product(range(-2, 3), repeat=G.ndim) if 0 < np.count_nonzero(b) < 3]
@@ -296,12 +203,24 @@ def masked(sample: Sample, name: str) -> list[Explanation]:
         sample, g.shape
     ):
         return []
+    if _is_edge(on ^ there):
+        return []
     lost, extra = np.count_nonzero(there & ~on), np.count_nonzero(on & ~there)
     words = (
         f"d{name} is right at {np.count_nonzero(both)} entries, 0 at {lost} where it should not "
         f"be, and not 0 at {extra} where it should be"
     )
     return [Explanation("mask", ("mask",), words)]
+
+
+def _is_edge(wrong: Array) -> bool:
+    """Whether places fill a whole slice across some axis, as a border does, or a step of a loop."""
+    for axis, size in enumerate(wrong.shape):
+        hit = np.moveaxis(wrong, axis, 0).reshape(size, -1)
+        if size > 2 and hit.shape[1] > 1:
+            if np.count_nonzero(hit.any(1)) == np.count_nonzero(hit.all(1)) == 1:
+                return True
+    return False
 
 
 def elementwise(sample: Sample, name: str) -> bool:
@@ -318,7 +237,7 @@ def _masks(sample: Sample, shape: tuple[int, ...]) -> set[bytes]:
     arrays += [o.result for o in sample.tape]
     found = {np.ones(shape, bool).tobytes()}
     for a in arrays:
-        if isinstance(a, np.ndarray) and 1 < a.ndim + 1 and a.ndim <= len(shape):
+        if isinstance(a, np.ndarray) and a.ndim <= len(shape):
             a = a.reshape(a.shape + (1,) * (len(shape) - a.ndim)) if a.ndim < len(shape) else a
             for v in (a > 0, a < 0, a != 0):
                 if all(m in (1, n) for m, n in zip(v.shape, shape, strict=True)):
