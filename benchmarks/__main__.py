@@ -12,6 +12,7 @@ from benchmarks import machine
 BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(console, rows)
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
     "campaign": ("benchmarks.campaign", "the harness on right gradients at 100,000 points"),
+    "placing": ("benchmarks.placing", "the wrong line among few, on the mistakes of the corpus"),
 }
 
 

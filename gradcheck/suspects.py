@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck.instrument import Site
 from gradcheck.lines import Candidate, Line, distinct, loops_around, shaken
-from gradcheck.ranges import test
+from gradcheck.ranges import examine
 from gradcheck.subjects import Forward
 from gradcheck.substitutes import cache_of_others, return_of_others, solve
 from gradcheck.taps import Bench, Plan, Tap, leaves, statement
@@ -86,7 +86,7 @@ class Search:
             if line.reaches:
                 solve(self, line)
             if line.reaches and line.injected:
-                test(self, line, np.ones_like(self.wrong))
+                examine(self, line, np.ones_like(self.wrong))
         found += cache_of_others(self)
         self.pair_values()
         ranked = self.ranked([x for x in self.lines if x.possible])
@@ -230,7 +230,7 @@ class Search:
                 if moved is None or not line.injected:
                     continue
                 if not (self.wrong & (args == k) & (np.abs(moved) < 1e-13)).any():
-                    test(self, line, rows.astype(float))
+                    examine(self, line, rows.astype(float))
                     if line.possible:
                         good.append(line)
             found += self.ranked(good)
