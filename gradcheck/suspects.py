@@ -72,6 +72,10 @@ class Search:
     def explained(self, move: Array | None, k: int = 0) -> bool:
         return move is not None and bool(np.max(np.abs(self.error[k] - move)) <= WRONG)
 
+    def is_small(self) -> bool:
+        """Whether the error is such as rounding to fewer digits makes."""
+        return all(np.max(np.abs(e)) < 1e-2 for e in self.error)
+
     # ---- suspects
 
     def candidates(self) -> tuple[Candidate, ...]:
