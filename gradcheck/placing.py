@@ -84,14 +84,10 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
         if last is None:  # its source is not to be had
             return Placed()
         found = _written(bench, taps) or _not_finite(grads, taps)
-        coarse = _coarse(bench, grads, taps)
         given = subject.arrays[subject.floats[0]].dtype
-        if (
-            not found
-            and coarse
-            and any(g is not None and np.asarray(g).dtype != given for g in grads)
-        ):
-            found = coarse
+        shows = any(g is not None and np.asarray(g).dtype != given for g in grads)
+        coarse = _coarse(bench, grads, taps, shows)
+        found = found or (coarse if shows else ())
         found = found or _misshapen(bench, grads, taps, last, rng)
         if found:
             return Placed(found)
@@ -189,14 +185,18 @@ def _not_finite(grads: tuple, taps: list[Tap]) -> tuple[Candidate, ...]:
     return ()
 
 
-def _coarse(bench: Bench, grads: tuple, taps: list[Tap]) -> tuple[Candidate, ...]:
-    """The first line whose result is kept in fewer digits than were given, or is complex."""
+def _coarse(bench: Bench, grads: tuple, taps: list[Tap], shows: bool) -> tuple[Candidate, ...]:
+    """The first line whose result is kept in fewer digits than were given, or is complex.
+
+    `shows` says that the dtype of a gradient is wrong; if not, only what is rounded counts: a mask
+    of ones and zeros loses nothing.
+    """
     subject = bench.subject
     given = subject.arrays[subject.floats[0]].dtype
     for t in taps:
         value = np.asarray(t.value)
         fewer = value.dtype.kind == "f" and value.dtype.itemsize < given.itemsize
-        rounded = fewer and bool(np.any(value % 1))  # a mask of ones and zeros loses nothing
+        rounded = fewer and (shows or bool(np.any(value % 1)))
         is_complex = value.dtype.kind == "c" and any(t.object is g for g in grads)
         if isinstance(t.value, np.ndarray) and (rounded or is_complex):
             found = [_candidate(t.site, f"its result is {value.dtype}, where {given} was given")]

@@ -327,6 +327,8 @@ class Search:
             why = f"its result should be the gradient of {line.wanted}"
             why += f", and lacks {line.lacks}" if line.lacks else ""
         if alone:
+            if any(t.object is g for t in line.taps for g in self.grads) and site != self.last:
+                why += f", or a step is missing before it is returned in line {self.last.line}"
             why = f"the inputs of line {site.line} are right, its result is wrong: " + why
         return [self.at(site, why)]
 
