@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.name is None:
         for name, (_, what) in BENCHMARKS.items():
-            print(f"{name:8}{what}")
+            print(f"{name:10}{what}")
         return 0
     if options.name not in BENCHMARKS:
         return usage(f"no benchmark {options.name!r}; there is {', '.join(BENCHMARKS)}")

@@ -77,11 +77,14 @@ def test_the_two_sides_are_sampled_in_turn():
     assert turns == ["a", "b"] * 4  # once to learn the number of repeats, then three rounds
 
 
+NAMES = ", ".join(__main__.BENCHMARKS)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "out", "err"),
     [
-        ([], 0, "conv    scratchnn.conv2d by hand against XLA's convolution\n", ""),
-        (["sort"], 2, "", "benchmarks: no benchmark 'sort'; there is conv\n"),
+        ([], 0, "".join(f"{n:10}{what}\n" for n, (_, what) in __main__.BENCHMARKS.items()), ""),
+        (["sort"], 2, "", f"benchmarks: no benchmark 'sort'; there is {NAMES}\n"),
         (["conv", "--rounds", "0"], 2, "", "benchmarks: --rounds is 0; wanted at least 1\n"),
     ],
 )
