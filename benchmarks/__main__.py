@@ -21,6 +21,7 @@ BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(
     "conv-check": ("benchmarks.conv_check", "the cost of checking conv2d, against PyTorch"),
     "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
     "doctor": ("benchmarks.doctor", "known mistakes, and the edits that are found to undo them"),
+    "placing": ("benchmarks.placing", "the wrong line among few, on the mistakes of the corpus"),
 }
 
 

@@ -71,8 +71,9 @@ class _Call:
 
     def takes(self, g: Callable, dy: Any, cache: Any) -> bool:
         """Whether a call of the backward is the other half of this one."""
-        of_layer = self.layer is None or getattr(g, "__self__", None) is self.layer
-        return self.g is None and of_layer and self.result[1] is cache and _fits(self.y, dy)
+        owner = getattr(g, "__self__", None)  # a layer may have been built anew since
+        alike = type(owner) is type(self.layer) if self.layer else not hasattr(owner, "backward")
+        return self.g is None and alike and self.result[1] is cache and _fits(self.y, dy)
 
     @property
     def y(self) -> Any:

@@ -8,6 +8,7 @@ injection: a local that equals one of them is right, and so is all that only lea
 
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,9 +83,12 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
         last = hook.returned
         if last is None:  # its source is not to be had
             return Placed()
-        found = (
-            _written(bench, taps) or _odd(bench, taps) or _misshapen(bench, grads, taps, last, rng)
-        )
+        found = _written(bench, taps) or _not_finite(grads, taps)
+        given = subject.arrays[subject.floats[0]].dtype
+        shows = any(g is not None and np.asarray(g).dtype != given for g in grads)
+        coarse = _coarse(bench, grads, taps, shows)
+        found = found or (coarse if shows else ())
+        found = found or _misshapen(bench, grads, taps, last, rng)
         if found:
             return Placed(found)
     for _ in range(4):  # until the entries that are compared hold a wrong one
@@ -93,8 +97,10 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
             search = Search(bench, taps, grads, last, right, rng)
             found = search.candidates()
         if found:
+            if coarse and search.is_small():
+                found = distinct([*coarse, *found])
             return Placed(found, search.innocent(found), search.known(), tuple(search.uninspected))
-    return Placed()
+    return Placed(coarse)
 
 
 # ---- what needs no injection
@@ -162,22 +168,38 @@ def _written(bench: Bench, taps: list[Tap]) -> tuple[Candidate, ...]:
         ]
         return tuple(found)
     finally:
-        for a in locked:
-            a.flags.writeable = True
+        for a in locked * 2:  # a view may stand before its base
+            with suppress(ValueError):
+                a.flags.writeable = True
     return ()
 
 
-def _odd(bench: Bench, taps: list[Tap]) -> tuple[Candidate, ...]:
-    """The first line whose result is not finite, or of another dtype than was given."""
-    subject = bench.subject
-    given = subject.arrays[subject.floats[0]].dtype
+def _not_finite(grads: tuple, taps: list[Tap]) -> tuple[Candidate, ...]:
+    """Where gradients are not finite, the first line whose result is not."""
+    if all(np.isfinite(g).all() for g in grads if np.asarray(g).dtype.kind in "fc"):
+        return ()
     for t in taps:
         value = np.asarray(t.value)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             return (_candidate(t.site, "its result is not finite, and what came before is"),)
-        if isinstance(t.value, np.ndarray) and value.dtype.kind in "fc" and value.dtype != given:
-            why = f"its result is {value.dtype}, where {given} was given"
-            found = [_candidate(t.site, why)]
+    return ()
+
+
+def _coarse(bench: Bench, grads: tuple, taps: list[Tap], shows: bool) -> tuple[Candidate, ...]:
+    """The first line whose result is kept in fewer digits than were given, or is complex.
+
+    `shows` says that the dtype of a gradient is wrong; if not, only what is rounded counts: a mask
+    of ones and zeros loses nothing.
+    """
+    subject = bench.subject
+    given = subject.arrays[subject.floats[0]].dtype
+    for t in taps:
+        value = np.asarray(t.value)
+        fewer = value.dtype.kind == "f" and value.dtype.itemsize < given.itemsize
+        rounded = fewer and (shows or bool(np.any(value % 1)))
+        is_complex = value.dtype.kind == "c" and any(t.object is g for g in grads)
+        if isinstance(t.value, np.ndarray) and (rounded or is_complex):
+            found = [_candidate(t.site, f"its result is {value.dtype}, where {given} was given")]
             if statement(t.site.code).kind == "read":  # saved so by the forward
                 bench.forward()
                 if bench.hook.returned:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-def test(search: "Search", line: Line, rows: Array) -> None:
+def examine(search: "Search", line: Line, rows: Array) -> None:
     """Whether the error lies in the range of d(returned)/d(result)."""
     shapes = [np.shape(t.value) for t in line.injected]
     span(search, line, shapes, rows)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck.instrument import Site
 from gradcheck.lines import Candidate, Line, distinct, loops_around, shaken
-from gradcheck.ranges import test
+from gradcheck.ranges import examine
 from gradcheck.subjects import Forward
 from gradcheck.substitutes import cache_of_others, return_of_others, solve
 from gradcheck.taps import Bench, Plan, Tap, leaves, statement
@@ -72,6 +72,10 @@ class Search:
     def explained(self, move: Array | None, k: int = 0) -> bool:
         return move is not None and bool(np.max(np.abs(self.error[k] - move)) <= WRONG)
 
+    def is_small(self) -> bool:
+        """Whether the error is such as rounding to fewer digits makes."""
+        return all(np.max(np.abs(e)) < 1e-2 for e in self.error)
+
     # ---- suspects
 
     def candidates(self) -> tuple[Candidate, ...]:
@@ -86,7 +90,7 @@ class Search:
             if line.reaches:
                 solve(self, line)
             if line.reaches and line.injected:
-                test(self, line, np.ones_like(self.wrong))
+                examine(self, line, np.ones_like(self.wrong))
         found += cache_of_others(self)
         self.pair_values()
         ranked = self.ranked([x for x in self.lines if x.possible])
@@ -230,7 +234,7 @@ class Search:
                 if moved is None or not line.injected:
                     continue
                 if not (self.wrong & (args == k) & (np.abs(moved) < 1e-13)).any():
-                    test(self, line, rows.astype(float))
+                    examine(self, line, rows.astype(float))
                     if line.possible:
                         good.append(line)
             found += self.ranked(good)
@@ -323,6 +327,8 @@ class Search:
             why = f"its result should be the gradient of {line.wanted}"
             why += f", and lacks {line.lacks}" if line.lacks else ""
         if alone:
+            if any(t.object is g for t in line.taps for g in self.grads) and site != self.last:
+                why += f", or a step is missing before it is returned in line {self.last.line}"
             why = f"the inputs of line {site.line} are right, its result is wrong: " + why
         return [self.at(site, why)]
 

@@ -32,7 +32,8 @@ def truths(bench: Bench, cost: int, rng: np.random.Generator) -> Truths:
         chosen = np.arange(x.size)
         if x.size > most:
             chosen = np.sort(rng.choice(x.size, most, replace=False))
-        h = STEP * 2.0 ** math.floor(math.log2(float(np.max(np.abs(x))) or 1.0))
+        # functions bend within a few units, however large x is
+        h = STEP * 2.0 ** min(math.floor(math.log2(float(np.max(np.abs(x))) or 1.0)), 2)
         total = np.empty((len(dys), len(chosen)))
         for j, at in enumerate(chosen):
             d = np.zeros(x.size)

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import __main__, checkers, conv_check, convolution, peers, timing, workers
 from gradcheck.subjects import pair
 
-NAMES = ("conv", "campaign", "checkers", "blind", "conv-check", "mutation")
+NAMES = tuple(__main__.BENCHMARKS)
 INSTALLED = [name for name, checker in peers.CHECKERS.items() if checker.installed]
 
 
@@ -79,6 +79,8 @@ def test_the_two_sides_are_sampled_in_turn():
     timing.interleave(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3)
     turns = [side for side, before in zip(calls, [None, *calls], strict=False) if side != before]
     assert turns == ["a", "b"] * 4  # once to learn the number of repeats, then three rounds
+
+
 
 
 @pytest.mark.parametrize(
