@@ -355,7 +355,6 @@ def _is_slope(node: ast.AST) -> bool:
     for n in ast.walk(node):
         if isinstance(n, ast.Compare):
             return True
-        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub):
-            if isinstance(n.left, ast.Constant) and n.left.value == 1:
-                return True
+        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
+            return True
     return False

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck.edits import Edit
-from gradcheck.repairing import Job, Right
+from gradcheck.search import Job, Right
 from gradcheck.subjects import Subject
 
 PATIENCE = 3.0  # seconds of silence after which a candidate hangs

@@ -1,4 +1,4 @@
-"""Wrong backwards are repaired as their authors would; right ones and doubtful fits are left alone."""
+"""Wrong backwards are repaired as their authors would; right ones are left alone."""
 
 import numpy as np
 import pytest
