@@ -66,8 +66,9 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, given.products))
     else:
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
-        yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
+        yield (i for s in chosen for i in work.joined(s, given.numbers))
+        yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
         yield (i for s in chosen for i in work.repeated(s))
 
 
@@ -158,7 +159,7 @@ class _Ideas:
         """A function applied, or left out; another index."""
         for site in values(stmt):
             if not isinstance(site.node, (ast.Constant, ast.Tuple)):
-                for part in _parts(site.node):
+                for part in (*_parts(site.node), *_without_a_setting(site.node)):
                     yield self.idea("function", stmt, site, part)
                 for form in self.given.forms:
                     yield self.idea("function", stmt, site, filled(form, site.node))
@@ -241,6 +242,13 @@ def _parts(node: ast.expr) -> list[ast.expr]:
     below = [n for n in ast.walk(node) if isinstance(n, kinds) and n is not node]
     below = [n for n in below if n not in functions and not is_module(n)]
     return [*{ast.dump(n): n for n in below}.values()]
+
+
+def _without_a_setting(node: ast.expr) -> Iterator[ast.expr]:
+    """A call without one of its keywords."""
+    for k in range(len(node.keywords)) if isinstance(node, ast.Call) else ():
+        rest = node.keywords[:k] + node.keywords[k + 1 :]  # type: ignore[attr-defined]
+        yield ast.Call(node.func, node.args, rest)  # type: ignore[attr-defined]
 
 
 def _within(node: ast.AST, put: Callable) -> Iterator[Site]:

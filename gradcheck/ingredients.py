@@ -141,6 +141,13 @@ class Ingredients:
         return [*found.values()][:MOST]
 
     @cached_property
+    def numbers(self) -> list[ast.expr]:
+        """Small numbers and those in the file."""
+        found = (n for n in ast.walk(self.file.tree) if isinstance(n, ast.Constant))
+        known = {repr(n.value) for n in found if isinstance(n.value, (int, float))}
+        return [expression(text) for text in sorted({"1", "2", "3", "4"} | known - {"0"})]
+
+    @cached_property
     def products(self) -> list[ast.expr]:
         names = self.arrays
         return [expression(p.format(a, b)) for p in PRODUCTS for a in names for b in names]

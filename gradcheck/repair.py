@@ -64,6 +64,7 @@ def repair(
     lines: Sequence[int] = (),
     trusted: Sequence[str] = (),
     seconds: float = 8.0,
+    clock: float | None = None,
     seed: int = 0,
 ) -> Repair | None:
     """Search for a repair.
@@ -73,8 +74,8 @@ def repair(
             there are any.
         lines: those to be tried first.
         trusted: names of functions that are tried last, as they passed a check of their own.
-        seconds: the most that the search takes, of the processor; by the clock it is ended after
-            twice as many.
+        seconds: the most that the search takes, of the processor.
+        clock: seconds by the clock after which it is ended; by default twice as many.
         seed: of cotangents and directions.
 
     Returns:
@@ -85,7 +86,7 @@ def repair(
     job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
     if job is None:
         return None
-    tried, found = _searched(job, start + 2 * seconds)
+    tried, found = _searched(job, start + (clock or 2 * seconds))
     if not found:
         return None
     best, *others = found
@@ -161,6 +162,7 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
         messages: queue.Queue[tuple] = queue.Queue()
         threading.Thread(target=_listen, args=(process.stdout, messages), daemon=True).start()
         at, count, patience = None, 0, deadline - time.monotonic()
+        silence = max(PATIENCE, patience / 20)
         try:
             pickle.dump(job, process.stdin)
             process.stdin.close()
@@ -172,7 +174,7 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
                 if what == "end":
                     return None, at, count
                 at, limit = rest
-                patience = PATIENCE + limit
+                patience = silence + limit
                 count += what == "try"
         except (queue.Empty, OSError, TypeError, AttributeError, pickle.PicklingError):
             return None, at, count
