@@ -13,9 +13,10 @@ from typing import Any
 
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, changed, filled
-from gradcheck.syntax import expression, is_module, spelled, wanted
+from gradcheck.syntax import expression, is_module, spelled, strength, wanted
 
 SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
+KEPT = "kept_as_it_was"
 JOINED = (
     ("term", ast.Add()),
     ("term", ast.Sub()),
@@ -82,11 +83,27 @@ class _Ideas:
 
         def edit() -> Edit:
             start, end = self.file.span(site.node)
-            old = self.file.data[start:end].decode()
-            words = spelled(new, site.node, wanted(site.parent, site.field), old)
-            return self.written(kind, stmt, start, end, words)
+            return self.written(kind, stmt, start, end, self.words(site, new))
 
         return Idea((stmt.lineno, stmt.col_offset), (site.put(new),), edit)
+
+    def words(self, site: Site, new: ast.expr) -> str:
+        """The text of a new expression; what it keeps of the old one stays as it was written."""
+        data, (start, end) = self.file.data, self.file.span(site.node)
+        old = data[start:end].decode()
+        grouped = data[:start].rstrip().endswith(b"(") and data[end:].lstrip().startswith(b")")
+        least = (
+            0
+            if grouped and not isinstance(site.parent, ast.Call)
+            else wanted(site.parent, site.field)
+        )
+        for parent in ast.walk(new):
+            for field, value in ast.iter_fields(parent):
+                if value is site.node or (isinstance(value, list) and site.node in value):
+                    kept = old if strength(site.node) >= wanted(parent, field) else f"({old})"
+                    hole = changed(new, {id(site.node)}, ast.Name(KEPT, ast.Load()))
+                    return spelled(hole, site.node, least, old).replace(KEPT, kept)
+        return spelled(new, site.node, least, old)
 
     def written(self, kind: str, stmt: ast.stmt, start: int, end: int, words: str) -> Edit:
         """The edit that puts words from start to end of a statement."""

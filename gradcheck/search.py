@@ -276,8 +276,6 @@ class Search:
 
     def right(self, candidate: Candidate) -> Right:
         made, source = candidate.edits, candidate.edit().source
-        for e in made:
-            source = _on_lines_of_their_own(source, e)
         first, f = made[0], candidate.functions[0]
         broken = next((k for k in self.kinds if k in CONTRACT), "")
         kind = of_edit(self.text, f.__name__, first.line, first.before, first.after)
@@ -339,27 +337,16 @@ def _rank(candidate: Candidate) -> tuple:
 
 
 def _distance(a: str, b: str) -> float:
-    """How many characters are new, and a fifth of how many are gone.
+    """How many characters are new, and a fifth of how many are gone; none for a whole statement.
 
     To leave something out is the surest of repairs: nothing has to be made up.
     """
-    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b.replace("pass", "")))
+    if b == "pass":
+        return 0.0
+    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
     same = sum(m.size for m in blocks)
     return len(b) - same + (len(a) - same) / 5
-
-
-def _on_lines_of_their_own(source: str, edit: Edit) -> str:
-    """The text with the statements of an edit that inserts one below each other."""
-    first, second = edit.before, edit.after.removeprefix(f"{edit.before}; ")
-    if second == edit.after:
-        first, second = edit.after.removesuffix(f"; {edit.before}"), edit.before
-    place = source.find(f"{first}; {second}")
-    if place < 0:
-        return source
-    start = source.rfind("\n", 0, place) + 1
-    below = f"{first}\n{source[start:place]}{second}"
-    return source[:place] + below + source[place + len(f"{first}; {second}") :]
 
 
 @contextlib.contextmanager

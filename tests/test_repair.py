@@ -209,6 +209,13 @@ CASES = {"rows": lambda rng: (rng.normal(size=(3, 2)), rng.integers(0, 3, 7))}
     assert found.kind == "overwrites-instead-of-accumulates"
 
 
+def test_what_is_too_much_is_left_out(tmp_path):
+    twice = "dy.sum(axis=0)\n    db *= (\n        len(x)\n        + 1\n    )"
+    changes, found = mended(tmp_path, dense(db=twice), "dense")
+    assert changes == ["-db *= (", "-len(x)", "-+ 1", "-)"]
+    assert found.edits[0].after == "" and found.text == dense()
+
+
 def test_two_mistakes_in_two_gradients(tmp_path):
     changes, found = mended(tmp_path, dense(dx="dy @ w", db="dy.mean(axis=0)"), "dense")
     assert sorted(changes) == [
