@@ -14,7 +14,10 @@ from benchmarks import machine
 
 BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(console, rows)
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
-    "naming": ("benchmarks.naming", "what the bugs of the corpus are called, by their numbers alone"),
+    "naming": (
+        "benchmarks.naming",
+        "what the bugs of the corpus are called, by their numbers alone",
+    ),
     "campaign": ("benchmarks.campaign", "the harness on right gradients at 100,000 points"),
     "checkers": ("benchmarks.checkers", "gradient checkers on right and wrong gradients"),
     "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),

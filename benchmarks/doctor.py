@@ -30,6 +30,7 @@ QUICK = 20  # mistakes in a trial run
 SEEDS = 2  # of draws that the repair may use
 FRESH = 1000  # seed of those on which it is compared with the original
 ALIKE = 1e-9
+CLOCK = 120.0  # the machine may have other work; times are of the processor
 
 
 def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
@@ -67,7 +68,8 @@ def treat(specimen: Specimen, seed: int) -> dict[str, Any]:
             and all(_passes(s, seed) for s in c.subjects(seed, False))
         ]
         start, began = _processor(), time.perf_counter()
-        found = repair([failed, *(s for s in subjects if s is not failed)], (), trusted, seed=seed)
+        others = [s for s in subjects if s is not failed]
+        found = repair([failed, *others], trusted=trusted, clock=CLOCK, seed=seed)
         row |= {"seconds": _processor() - start, "wall": time.perf_counter() - began}
         if found is None:
             return row | {"fate": "not repaired"}

@@ -8,6 +8,7 @@ from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, literal, same
 SIZES = ("shape", "size", "ndim")
 SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
 JOINING = {"concatenate", "stack", "hstack", "vstack", "column_stack", "dstack", "block"}
+KEEP = {"keep", "keep_prob", "prob", "p", "rate", "p_drop"}
 FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
 
 
@@ -78,6 +79,8 @@ def _missing(stmt: ast.stmt) -> str:
 
 
 def _scale(factor: ast.expr) -> str:
+    if any(n.id.lower() in KEEP for n in ast.walk(factor) if isinstance(n, ast.Name)):
+        return "scale-by-keep-probability"
     return "mean-vs-sum" if _is_size(factor) else "constant-factor"
 
 
@@ -201,8 +204,9 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             if _is_slope(other):
                 compared = isinstance(other, ast.Compare)
                 return "mask" if compared else "activation-derivative-missing"
-            if _is_size(other) or not _names(other):
-                return _scale(other)
+            scale = _scale(other)
+            if _is_size(other) or not _names(other) or scale.startswith("scale"):
+                return scale
             return "missing-term" if brought else "extra-term"
     return ""
 
@@ -355,7 +359,6 @@ def _is_slope(node: ast.AST) -> bool:
     for n in ast.walk(node):
         if isinstance(n, ast.Compare):
             return True
-        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub):
-            if isinstance(n.left, ast.Constant) and n.left.value == 1:
-                return True
+        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
+            return True
     return False

@@ -8,6 +8,7 @@ and what is proposed has passed the whole check. The user's file is only read.
     apply(found)                  # FILE is kept as FILE.orig
 """
 
+import ast
 import difflib
 import os
 import pickle
@@ -17,12 +18,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradcheck.edits import Edit
-from gradcheck.repairing import Job, Right
+from gradcheck.search import Job, Right
 from gradcheck.subjects import Subject
 
 PATIENCE = 3.0  # seconds of silence after which a candidate hangs
@@ -64,6 +66,7 @@ def repair(
     lines: Sequence[int] = (),
     trusted: Sequence[str] = (),
     seconds: float = 8.0,
+    clock: float | None = None,
     seed: int = 0,
 ) -> Repair | None:
     """Search for a repair.
@@ -73,8 +76,8 @@ def repair(
             there are any.
         lines: those to be tried first.
         trusted: names of functions that are tried last, as they passed a check of their own.
-        seconds: the most that the search takes, of the processor; by the clock it is ended after
-            twice as many.
+        seconds: the most that the search takes, of the processor.
+        clock: seconds by the clock after which it is ended; by default twice as many.
         seed: of cotangents and directions.
 
     Returns:
@@ -85,22 +88,24 @@ def repair(
     job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
     if job is None:
         return None
-    tried, found = _searched(job, start + 2 * seconds)
+    tried, found = _searched(job, start + (clock or 2 * seconds))
     if not found:
         return None
     best, *others = found
-    text = Path(job.file).read_bytes().decode()
+    text, mended = Path(job.file).read_bytes().decode(), best.source
+    for edit in best.edits:
+        mended = _tidied(mended, edit)
     edits = _changes(job.file, best)
     return Repair(
         edits,
-        _diff(job.file, text, best.source),
+        _diff(job.file, text, mended),
         best.kind,
-        f"{edits[0].before} should be {edits[0].after}",
+        "; ".join(map(_explained, edits)),
         tuple(_changes(job.file, other) for other in others),
         tried,
         time.monotonic() - start,
         text,
-        best.source,
+        mended,
     )
 
 
@@ -161,6 +166,7 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
         messages: queue.Queue[tuple] = queue.Queue()
         threading.Thread(target=_listen, args=(process.stdout, messages), daemon=True).start()
         at, count, patience = None, 0, deadline - time.monotonic()
+        silence = max(PATIENCE, patience / 20)
         try:
             pickle.dump(job, process.stdin)
             process.stdin.close()
@@ -172,7 +178,7 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
                 if what == "end":
                     return None, at, count
                 at, limit = rest
-                patience = PATIENCE + limit
+                patience = silence + limit
                 count += what == "try"
         except (queue.Empty, OSError, TypeError, AttributeError, pickle.PicklingError):
             return None, at, count
@@ -194,9 +200,56 @@ def _listen(stream: Any, messages: queue.Queue) -> None:
 
 def _changes(file: str, right: Right) -> tuple[Change, ...]:
     def change(e: Edit) -> Change:
-        return Change(file, e.line, e.before, e.after)
+        two = _inserted(e)
+        after = "\n".join(two) if two else "" if e.after == "pass" else e.after
+        return Change(file, e.line, e.before, after)
 
     return tuple(map(change, right.edits))
+
+
+def _inserted(edit: Edit) -> tuple[str, str] | None:
+    """The two statements of an edit that inserts one, in order."""
+    if edit.after.startswith(f"{edit.before}; "):
+        return edit.before, edit.after.removeprefix(f"{edit.before}; ")
+    if edit.after.endswith(f"; {edit.before}"):
+        return edit.after.removesuffix(f"; {edit.before}"), edit.before
+    return None
+
+
+def _tidied(text: str, edit: Edit) -> str:
+    """The text with an inserted statement in a line of its own, and without empty lines and pass.
+
+    While candidates run, every line has to stay where it is.
+    """
+    two = _inserted(edit)
+    if two:
+        place = text.find("; ".join(two))
+        if place >= 0:
+            indent = text[text.rfind("\n", 0, place) + 1 : place]
+            below = f"{two[0]}\n{indent}{two[1]}"
+            return text[:place] + below + text[place + len("; ".join(two)) :]
+    lines = text.splitlines(keepends=True)
+    first, lost = edit.line - 1, edit.before.count("\n") - edit.after.count("\n")
+    end = next((k for k in range(first, len(lines)) if not lines[k].strip()), len(lines))
+    if lost > 0 and not "".join(lines[end : end + lost]).strip():
+        del lines[end : end + lost]
+    if lines[first].strip() == "pass":
+        with suppress(SyntaxError):  # else a block needs it
+            fewer = "".join([*lines[:first], *lines[first + 1 :]])
+            ast.parse(fewer)
+            return fewer
+    return "".join(lines)
+
+
+def _explained(change: Change) -> str:
+    before, after = change.before, change.after
+    if not after:
+        return f"line {change.line}: {before} should be left out"
+    if after.startswith(f"{before}\n"):
+        return f"after line {change.line}, {after.removeprefix(before).strip()} is missing"
+    if after.endswith(f"\n{before}"):
+        return f"before line {change.line}, {after.removesuffix(before).strip()} is missing"
+    return f"line {change.line}: {before} should be {after}"
 
 
 def _diff(file: str, before: str, after: str) -> str:

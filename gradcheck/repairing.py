@@ -1,40 +1,26 @@
-"""The search for a repair, in a process of its own: `python -m gradcheck.repairing`.
+"""The process that searches for a repair, within limits of its memory.
 
-Candidates run as the user's live functions with another code object in them, so that closures,
-helpers and line numbers are what they were; `gradcheck.repair` starts this, and ends it where a
-candidate hangs. A job comes in and messages go out, pickled, by standard input and output.
+A job comes in and messages go out, pickled, by standard input and output; what the user's code
+prints is not heard. `gradcheck.repair` starts this, and ends it where a candidate hangs.
 """
 
-import contextlib
-import difflib
 import importlib
 import importlib.util
-import linecache
 import os
 import pickle
 import signal
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gradcheck.checks import check_subject
-from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.implied import of_edit
-from gradcheck.ingredients import File, ideas
-from gradcheck.instrument import reach
-from gradcheck.schema import CHOICE, Variant, compiled, located, merged
-from gradcheck.subjects import Subject
-from gradcheck.trial import Draw
+from gradcheck.search import Job, Search, late
 
 MEMORY = 2 << 30  # beyond what the process holds when the search begins
+<<<<<<< HEAD
 # these say more of a pair than its repair does
 CONTRACT = ("mutates", "not-repeatable", "dtype", "not-implemented", "ignores-upstream")
 DRAWS = 4  # fresh ones, on which every survivor must be right
@@ -401,6 +387,8 @@ def _innermost(f: Any) -> FunctionType:
     while hasattr(f, "__wrapped__"):
         f = f.__wrapped__
     return f
+=======
+>>>>>>> repair
 
 
 def _module(job: Job) -> ModuleType:
@@ -441,10 +429,10 @@ def main() -> None:
         answers.flush()
 
     with np.errstate(all="ignore"):
-        search = Search(job, say)
+        search = Search(job, _module(job), say)
         _limit_memory()
         if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, _late)
+            signal.signal(signal.SIGALRM, late)
         found = search.run()
     say("done", found, search.tried)
     os._exit(0)  # threads of the user's module may still run

@@ -133,11 +133,10 @@ def _chosen(stmt: ast.stmt, variants: list[tuple[int, tuple[ast.stmt, ...]]]) ->
         return ast.Compare(ast.Name(CHOICE, ast.Load()), [op], [ast.Constant(value)])
 
     whole = ast.If(test(ast.In(), frozenset(k for k, _ in variants)), [], [stmt])
-    whole.body = [ast.If(test(ast.Eq(), k), [], []) for k, _ in variants]
-    for node in (n for n in ast.walk(ast.Module(whole.body, [])) if hasattr(n, "_attributes")):
+    ifs = [ast.If(test(ast.Eq(), k), [], []) for k, _ in variants]
+    for node in (n for part in (whole.test, *ifs) for n in ast.walk(part)):
         ast.copy_location(node, stmt)
-    for node in ast.walk(whole.test):
-        ast.copy_location(node, stmt)
-    for one, (_, new) in zip(whole.body, variants, strict=True):
-        one.body = list(new)
+    for one, (_, new) in zip(ifs, variants, strict=True):
+        one.body = [*new]
+    whole.body = [*ifs]
     return ast.copy_location(whole, stmt)

@@ -110,15 +110,14 @@ class Draw:
         )
 
     def judged(self, found: tuple) -> tuple[dict[int, Array], set[int]]:
-        """The gradients by argument, and the arguments whose gradient has not its shape or dtype."""
+        """The gradients by argument, and the arguments that have one of another shape or dtype."""
         good, bad = {}, set()
         precisions = {np.asarray(v).dtype for v in self.ran.y}
         for i, g in zip(self.subject.floats, found, strict=True):
             x = self.subject.arrays[i]
             dtype = np.asarray(g).dtype
-            if g is None or np.shape(g) != x.shape or dtype.kind != "f":
-                bad.add(i)
-            elif dtype != x.dtype and precisions == {x.dtype}:
+            other = dtype.kind != "f" or (dtype != x.dtype and precisions == {x.dtype})
+            if g is None or np.shape(g) != x.shape or other:
                 bad.add(i)
             else:
                 good[i] = np.asarray(g)

@@ -81,8 +81,6 @@ def test_the_two_sides_are_sampled_in_turn():
     assert turns == ["a", "b"] * 4  # once to learn the number of repeats, then three rounds
 
 
-
-
 @pytest.mark.parametrize(
     ("arguments", "status", "out", "err"),
     [

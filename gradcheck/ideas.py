@@ -1,0 +1,311 @@
+"""Larger edits of a function, made of what stands elsewhere in its file.
+
+Other expressions are put in the place of one, added to it, multiplied by it; functions are applied
+to it, or left out; statements are repeated. There are thousands, so that they are trees that share
+what does not change, and the text of an edit is made for those that turn out right.
+"""
+
+import ast
+import copy
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradcheck.edits import Edit
+from gradcheck.ingredients import File, Ingredients, changed, filled
+from gradcheck.syntax import expression, is_module, spelled, strength, wanted
+
+SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
+KEPT = "kept_as_it_was"
+JOINED = (
+    ("term", ast.Add()),
+    ("term", ast.Sub()),
+    ("factor", ast.Mult()),
+    ("factor", ast.Div()),
+)
+
+
+@dataclass(frozen=True)
+class Idea:
+    """A statement as it could be: where it is, its new nodes, and the edit that writes it."""
+
+    at: tuple[int, int]  # line and column
+    new: tuple[ast.stmt, ...]
+    edit: Callable[[], Edit]
+
+
+@dataclass(frozen=True)
+class Site:
+    """An expression in a statement, and how to put another one there."""
+
+    node: Any
+    parent: ast.AST
+    field: str
+    put: Callable[[Any], ast.stmt]
+
+
+def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator[Iterator[Idea]]:
+    """Larger edits of the statements of one function that begin in some lines.
+
+    `large` ones are built of the expressions of the file: many more than the others.
+
+    >>> text = "def f_backward(dy, h):\\n    a = dy * (1 - h**2)\\n    b = dy\\n    return a + b"
+    >>> several = ideas(File(text), "f_backward", {3}, large=True)
+    >>> "b = dy * (1 - h ** 2)" in [i.edit().after for stream in several for i in stream]
+    True
+    """
+    function = next((f for f in file.functions if f.name == name), None)
+    if function is None:
+        return
+    work = _Ideas(file, Ingredients(file, function))
+    given = work.given
+    chosen = [s for s in given.statements if s.lineno in lines]
+    if large:
+        yield (i for s in chosen for i in work.replaced(s, given.expressions))
+        yield (i for s in chosen for i in work.joined(s, given.expressions))
+        yield (i for s in chosen for i in work.replaced(s, given.softmaxes))
+        yield (i for s in chosen for i in work.joined(s, given.products))
+    else:
+        yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
+        yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
+        yield (i for s in chosen for i in work.joined(s, given.numbers))
+        yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
+        yield (i for s in chosen for i in work.repeated(s))
+
+
+class _Ideas:
+    def __init__(self, file: File, given: Ingredients):
+        self.file, self.given = file, given
+
+    def idea(self, kind: str, stmt: ast.stmt, site: Site, new: ast.expr) -> Idea:
+        if not hasattr(new, "lineno"):
+            ast.copy_location(new, site.node)
+
+        def edit() -> Edit:
+            start, end = self.file.span(site.node)
+            return self.written(kind, stmt, start, end, self.words(site, new))
+
+        return Idea((stmt.lineno, stmt.col_offset), (site.put(new),), edit)
+
+    def words(self, site: Site, new: ast.expr) -> str:
+        """The text of a new expression; what it keeps of the old one stays as it was written."""
+        data, (start, end) = self.file.data, self.file.span(site.node)
+        old = data[start:end].decode()
+        grouped = data[:start].rstrip().endswith(b"(") and data[end:].lstrip().startswith(b")")
+        least = (
+            0
+            if grouped and not isinstance(site.parent, ast.Call)
+            else wanted(site.parent, site.field)
+        )
+        for parent in ast.walk(new):
+            for field, value in ast.iter_fields(parent):
+                if value is site.node or (isinstance(value, list) and site.node in value):
+                    kept = old if strength(site.node) >= wanted(parent, field) else f"({old})"
+                    hole = changed(new, {id(site.node)}, ast.Name(KEPT, ast.Load()))
+                    return spelled(hole, site.node, least, old).replace(KEPT, kept)
+        return spelled(new, site.node, least, old)
+
+    def written(self, kind: str, stmt: ast.stmt, start: int, end: int, words: str) -> Edit:
+        """The edit that puts words from start to end of a statement."""
+        data, (first, last) = self.file.data, self.file.span(stmt)
+        after = data[first:start] + words.encode() + data[end:last]
+        lost = data[first:last].count(b"\n") - after.count(b"\n")
+        edited = data[:first] + after + b"\n" * lost + data[last:]
+        line = data[:start].count(b"\n") + 1
+        texts = data[first:last].decode(), after.decode(), edited.decode()
+        return Edit(kind, line, *texts, start, True)
+
+    def copied(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """A copy, of what is written into: x = x + y for x += y, x.copy() for x."""
+        if isinstance(stmt, ast.AugAssign) and isinstance(stmt.target, ast.Name):
+            load = ast.Name(stmt.target.id, ast.Load())
+            new: Any = ast.Assign([stmt.target], ast.BinOp(load, stmt.op, stmt.value))
+            ast.fix_missing_locations(ast.copy_location(new, stmt))
+            words = ast.unparse(new)
+
+            def edit() -> Edit:
+                return self.written("accumulate", stmt, *self.file.span(stmt), words)
+
+            yield Idea((stmt.lineno, stmt.col_offset), (new,), edit)
+        for site in values(stmt):
+            if isinstance(site.node, (ast.Name, ast.Subscript)) and site.field in ("value", "elts"):
+                new = filled(expression("_.copy()"), site.node)
+                yield self.idea("function", stmt, site, new)
+
+    def permuted(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """The gradients in another order, one of them further on or back."""
+        whole = next((s for s in values(stmt) if s.field == "value"), None)
+        if not isinstance(stmt, ast.Return) or not whole or not isinstance(whole.node, ast.Tuple):
+            return
+        elts = whole.node.elts
+        for k in range(len(elts)):
+            for n in range(len(elts)):
+                rest = elts[:k] + elts[k + 1 :]
+                if abs(n - k) > 1:
+                    new = ast.Tuple([*rest[:n], elts[k], *rest[n:]], ast.Load())
+                    yield self.idea("order", stmt, whole, new)
+
+    def unpacked(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """One more of several results under a name, or one under another."""
+        target = stmt.targets[0] if isinstance(stmt, ast.Assign) else None
+        if not isinstance(target, ast.Tuple):
+            return
+        start, end = self.file.span(target)
+        opening = self.file.data[start:end].startswith(b"(")
+        here = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+        def idea(elts: list[ast.expr]) -> Idea:
+            other: Any = copy.copy(stmt)
+            new = ast.copy_location(ast.Tuple(elts, ast.Store()), target)
+            other.targets = [new]
+
+            def edit() -> Edit:
+                words = ast.unparse(new)
+                return self.written("name", stmt, start, end, words if opening else words[1:-1])
+
+            return Idea((stmt.lineno, stmt.col_offset), (other,), edit)
+
+        for name in (n for n in self.given.read if n not in here):
+            fresh = ast.copy_location(ast.Name(name, ast.Store()), target)
+            for k in range(len(target.elts) + 1):
+                yield idea([*target.elts[:k], fresh, *target.elts[k:]])
+                if isinstance(next(iter(target.elts[k:]), None), ast.Name):
+                    yield idea([*target.elts[:k], fresh, *target.elts[k + 1 :]])
+
+    def applied(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """A function applied, or left out; another index."""
+        for site in values(stmt):
+            if not isinstance(site.node, (ast.Constant, ast.Tuple)):
+                for part in (*_parts(site.node), *_without_a_setting(site.node)):
+                    yield self.idea("function", stmt, site, part)
+                for form in self.given.forms:
+                    yield self.idea("function", stmt, site, filled(form, site.node))
+        for site in _within(stmt, lambda new: new):
+            if site.field == "slice":
+                for index in self.given.indices:
+                    yield self.idea("shift", stmt, site, index)
+
+    def everywhere(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """A function left out, and an axis changed, wherever it is in the statement."""
+        calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and len(n.args) == 1]
+        axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
+        alike: dict[str, list[ast.expr]] = {}
+        for node in (*calls, *(k.value for k in axes)):
+            alike.setdefault(ast.dump(node), []).append(node)
+        for spots in alike.values():
+            first, *others = spots
+            if not others:
+                continue
+            if isinstance(first, ast.Call):
+                yield self.in_all(stmt, spots, first.args[0])
+            else:
+                for axis in ("0", "1", "-1"):
+                    yield self.in_all(stmt, spots, expression(axis))
+
+    def in_all(self, stmt: ast.stmt, spots: Sequence[ast.expr], new: ast.expr) -> Idea:
+        def edit() -> Edit:
+            start, end = self.file.span(stmt)
+            words = self.file.data[start:end]
+            for spot in sorted(spots, key=lambda s: -self.file.span(s)[0]):
+                a, b = (p - start for p in self.file.span(spot))
+                words = words[:a] + ast.unparse(new).encode() + words[b:]
+            return self.written("function", stmt, start, end, words.decode())
+
+        other = changed(stmt, {id(s) for s in spots}, new)
+        return Idea((stmt.lineno, stmt.col_offset), (other,), edit)
+
+    def repeated(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """A statement of the file once more, before or after this one."""
+        for new in self.given.again:
+            if not self.given.loses(new, stmt):
+                yield self.inserted(stmt, new, after=False)
+                if not isinstance(stmt, ast.Return):
+                    yield self.inserted(stmt, new, after=True)
+
+    def inserted(self, stmt: ast.stmt, new: ast.stmt, after: bool) -> Idea:
+        def edit() -> Edit:
+            start, end = self.file.span(stmt)
+            old, words = self.file.data[start:end].decode(), ast.unparse(new)
+            both = f"{old}; {words}" if after else f"{words}; {old}"
+            return self.written("statement", stmt, start, end, both)
+
+        return Idea((stmt.lineno, stmt.col_offset), (stmt, new) if after else (new, stmt), edit)
+
+    def replaced(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
+        """Another expression in the place of one."""
+        for site in values(stmt):
+            if not (isinstance(site.node, ast.Tuple) and isinstance(stmt, ast.Return)):
+                for new in expressions:
+                    yield self.idea("name", stmt, site, new)
+
+    def joined(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
+        """A term or a factor more."""
+        for site in values(stmt):
+            if not isinstance(site.node, (ast.Tuple, ast.Constant)):
+                for other in expressions:
+                    for kind, op in JOINED:
+                        yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
+
+
+def values(stmt: ast.stmt) -> Iterator[Site]:
+    """The values in a statement that could be others, from the outside in."""
+    return (s for s in _within(stmt, lambda new: new) if s.field != "slice")
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """The values below a node, each once."""
+    kinds = (ast.Name, ast.BinOp, ast.Call, ast.Subscript, ast.UnaryOp)
+    functions = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    below = [n for n in ast.walk(node) if isinstance(n, kinds) and n is not node]
+    below = [n for n in below if n not in functions and not is_module(n)]
+    return [*{ast.dump(n): n for n in below}.values()]
+
+
+def _without_a_setting(node: ast.expr) -> Iterator[ast.expr]:
+    """A call without one of its keywords."""
+    for k in range(len(node.keywords)) if isinstance(node, ast.Call) else ():
+        rest = node.keywords[:k] + node.keywords[k + 1 :]  # type: ignore[attr-defined]
+        yield ast.Call(node.func, node.args, rest)  # type: ignore[attr-defined]
+
+
+def _within(node: ast.AST, put: Callable) -> Iterator[Site]:
+    """The expressions in a node; indices are not entered."""
+    for field, value in ast.iter_fields(node):
+        if field in ("targets", "target"):
+            yield from _index(node, field, put)
+            continue
+        if field == "annotation":
+            continue
+        for k, child in enumerate(value if isinstance(value, list) else [value]):
+            setting = isinstance(child, ast.keyword) and child.arg in SETTINGS
+            if setting or not isinstance(child, (ast.keyword, ast.expr)):
+                continue
+            place = _place(node, field, k, put)
+            if isinstance(child, ast.keyword) or field == "func":
+                function = field == "func" and not isinstance(child, ast.Attribute)
+                if not function and not is_module(getattr(child, "value", child)):
+                    yield from _within(child, place)
+            elif not is_module(child):
+                yield Site(child, node, field, place)
+                if field != "slice":
+                    yield from _within(child, place)
+
+
+def _place(node: ast.AST, field: str, k: int, put: Callable) -> Callable[[Any], ast.stmt]:
+    def place(new: Any) -> ast.stmt:
+        other, value = copy.copy(node), getattr(node, field)
+        setattr(
+            other, field, [*value[:k], new, *value[k + 1 :]] if isinstance(value, list) else new
+        )
+        return put(other)
+
+    return place
+
+
+def _index(node: ast.AST, field: str, put: Callable) -> Iterator[Site]:
+    """The index of what is assigned to."""
+    value = getattr(node, field)
+    target = value[0] if isinstance(value, list) else value
+    if isinstance(target, ast.Subscript):
+        inner = _place(node, field, 0, put)
+        yield Site(target.slice, target, "slice", _place(target, "slice", 0, inner))

@@ -1,0 +1,381 @@
+"""The search for a repair: candidates of growing size, tried on numbers until one is right.
+
+Candidates run as the user's live functions with another code object in them, so that closures,
+helpers and line numbers are what they were. This belongs in a process of its own.
+"""
+
+import contextlib
+import difflib
+import linecache
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from gradcheck.checks import check_subject
+from gradcheck.edits import KINDS, Edit, edits
+from gradcheck.ideas import ideas
+from gradcheck.implied import of_edit
+from gradcheck.ingredients import File
+from gradcheck.instrument import reach
+from gradcheck.schema import CHOICE, Variant, compiled, located, merged
+from gradcheck.subjects import Subject
+from gradcheck.trial import Draw
+
+# these say more of a pair than its repair does
+_CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-finite"
+CONTRACT = tuple(_CONTRACT.split())
+DRAWS = 4  # fresh ones, on which every survivor must be right
+TOGETHER = 400  # variants in one code object
+STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the search is told: where the pair is, and its draws, first the one that failed.
+
+    `subjects` come without their functions. `seconds` are those left to it, of the processor;
+    `lines` are tried first; `skip` are candidates that hung; `trusted` functions are edited last.
+    """
+
+    file: str
+    module: str
+    forward: str
+    backward: str
+    subjects: tuple[Subject, ...]
+    lines: tuple[int, ...]
+    seconds: float
+    seed: int
+    path: tuple[str, ...] = ()
+    skip: frozenset[str] = frozenset()
+    trusted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Right:
+    """Edits after which the pair is right: the text with all of them, and how good they look."""
+
+    edits: tuple[Edit, ...]
+    kind: str
+    source: str
+    rank: tuple
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An edit, perhaps after another one, and the functions with the code that runs it.
+
+    `edit` is made when it is wanted; `key` tells candidates apart.
+    """
+
+    edit: Callable[[], Edit]
+    function: FunctionType
+    codes: dict[FunctionType, CodeType]
+    choice: int
+    key: str
+    order: tuple
+    before: "Candidate | None" = None
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        return (*(self.before.edits if self.before else ()), self.edit())
+
+    @property
+    def functions(self) -> tuple[FunctionType, ...]:
+        return (*(self.before.functions if self.before else ()), self.function)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        before = [(f, f.__code__) for f in self.codes]
+        try:
+            for f, code in self.codes.items():
+                f.__globals__[CHOICE] = self.choice
+                f.__code__ = code
+            yield
+        finally:
+            for f, code in before:
+                f.__code__ = code
+
+    def alone(self) -> "Candidate":
+        """The same with code that holds nothing else."""
+        source = self.edit().source
+        return replace(self, codes={f: compiled(source, f) for f in self.functions})
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a candidate is made of: a variant of a statement of f, or None, and its edit."""
+
+    function: FunctionType
+    variant: Variant | None
+    edit: Callable[[], Edit]
+    order: tuple
+
+
+class Search:
+    """The candidates of one pair, tried until time is up."""
+
+    def __init__(self, job: Job, module: ModuleType, say: Callable[..., None]):
+        self.job, self.say = job, say
+        self.deadline = time.process_time() + job.seconds
+        self.tried = 0
+        self.found: list[Right] = []
+        self.steps: list[tuple[Candidate, frozenset[int]]] = []
+        self.text = Path(job.file).read_bytes().decode()
+        forward, backward = (getattr(module, n) for n in (job.forward, job.backward))
+        subjects = [replace(s, forward=forward, backward=backward) for s in job.subjects]
+        self.base, *self.others = subjects
+        self.fresh: list[Draw] | None = None
+        self.forwards = [f for f in reach([forward]) if f.__code__.co_filename == job.file]
+        self.backwards = [f for f in reach([backward]) if f.__code__.co_filename == job.file]
+        self.backwards.sort(key=lambda f: (f is not backward, f.__name__ in job.trusted))
+
+    def run(self) -> list[Right]:
+        """All repairs that were found, best first."""
+        self.draw = Draw.of(self.base, [self.job.seed, 17], each=True)
+        start = time.perf_counter()
+        self.base.run()
+        self.limit = 1.0
+        self.wrong = self.outcome(None)
+        self.limit = max(0.2, 20 * (time.perf_counter() - start))
+        report = check_subject(self.base, self.job.seed, twin=False)
+        if report.verdict != "fail":
+            return []
+        self.kinds = [f.kind for f in report.findings]
+        for number, stage in enumerate(self.stages()):
+            for items in stage:
+                self.stage = f"{number}"
+                for candidate in self.candidates(items):
+                    if time.process_time() > self.deadline:
+                        break
+                    self.attempt(candidate)
+                if self.found or time.process_time() > self.deadline:
+                    return sorted(self.found, key=lambda r: r.rank)
+        return []
+
+    def stages(self) -> Iterator[Iterable[list[Item]]]:
+        """Lists of candidates to be tried, each in full before the search may end."""
+        first, then, rest = self.lines()
+        wanted = set(self.job.lines)
+        for lines in (wanted, first - wanted, then - wanted):
+            listed = [i for f in self.backwards for i in self.listed(f, self.text, lines)]
+            for insertion in (False, True):
+                yield [[i for i in listed if i.order[0] == insertion]]
+        yield self.larger(self.backwards, first, False)
+        yield self.larger(self.backwards, first, True)
+        if rest:
+            yield [[i for f in self.backwards for i in self.listed(f, self.text, rest)]]
+        yield self.seconds()
+        only = [f for f in self.forwards if f not in self.backwards]
+        yield self.larger(self.backwards, then, False)
+        yield self.larger(self.backwards, rest, False)
+        yield [[i for f in only for i in self.listed(f, self.text, None)]]
+        yield self.larger(only, then, False)
+        yield self.larger(self.backwards, then, True)
+
+    def lines(self) -> tuple[set[int], set[int], set[int]]:
+        """Lines that move the wrong gradients and no others, lines that may, lines that do not."""
+        count = self.text.count("\n") + 1
+        moved: dict[int, frozenset[int]] = {}
+        with contextlib.suppress(Exception):
+            moved = self.draw.influences(self.job.file)
+        last = {k for f in self.backwards if f.__name__ in self.job.trusted for k in _lines(f)}
+        first = {k for k, which in moved.items() if which == self.wrong} - last
+        rest = {k for k, which in moved.items() if not which >= self.wrong} | last
+        return first, set(range(1, count + 1)) - first - rest, rest
+
+    def listed(self, f: FunctionType, text: str, lines: set[int] | None) -> list[Item]:
+        """The small edits of some lines of a function."""
+        try:
+            found = edits(text, f.__qualname__, lines)
+            variants = located(text, f, found)
+        except ValueError:  # a function inside another
+            return []
+
+        def item(k: int, e: Edit, v: Variant | None) -> Item:
+            return Item(f, v, lambda: e, (e.insertion, KINDS.index(e.kind), k))
+
+        return [item(k, e, v) for k, (e, v) in enumerate(zip(found, variants, strict=True))]
+
+    def larger(
+        self, functions: list[FunctionType], lines: set[int], large: bool
+    ) -> Iterator[list[Item]]:
+        """Larger edits of some lines, in lists that one code object can hold."""
+        file = File(self.text)
+        streams = [(f, ideas(file, f.__name__, lines, large)) for f in functions]
+        for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
+            for (f, _), stream in zip(streams, several, strict=True):
+                while stream and (some := [*islice(stream, TOGETHER)]):
+                    yield [
+                        Item(f, (i.at, i.new), i.edit, (True, rank, k)) for k, i in enumerate(some)
+                    ]
+
+    def candidates(
+        self, items: list[Item], text: str = "", before: Candidate | None = None
+    ) -> Iterator[Candidate]:
+        """A candidate for each item, likeliest first, after another one or none."""
+        items = sorted(items, key=lambda i: i.order)
+        codes: dict[int, CodeType] = {}
+        for f in {i.function for i in items}:
+            own = {k: i.variant for k, i in enumerate(items) if i.function is f and i.variant}
+            codes |= self.together(text or self.text, f, own)
+        for k, item in enumerate(items):
+            earlier = before.codes if before else {}
+            code = codes.get(k)
+            if code is None and item.variant is None:
+                with contextlib.suppress(SyntaxError, ValueError):
+                    code = compiled(item.edit().source, item.function)
+            if code is not None:
+                made = {**earlier, item.function: code}
+                key = f"{self.stage} {k} {before.key if before else ''}"
+                yield Candidate(item.edit, item.function, made, k, key, item.order, before)
+
+    def together(
+        self, text: str, f: FunctionType, variants: dict[int, Variant]
+    ) -> dict[int, CodeType]:
+        """Code for each variant: one for all of them but those that do not compile."""
+        try:
+            code = merged(text, f, variants)
+            return {k: code for k in variants}
+        except (SyntaxError, ValueError, TypeError):
+            if len(variants) < 2:
+                return {}
+            half = [*variants.items()]
+            middle = len(half) // 2
+            first = self.together(text, f, dict(half[:middle]))
+            return first | self.together(text, f, dict(half[middle:]))
+
+    def seconds(self) -> Iterator[list[Item]]:
+        """A second edit after each that made more of the gradients right."""
+        for number, (step, wrong) in enumerate(sorted(self.steps, key=lambda s: len(s[1]))[:STEPS]):
+            self.wrong, self.stage = wrong, f"second {number}"
+            text = step.edit().source
+            items = [i for f in self.backwards for i in self.listed(f, text, None)]
+            for candidate in self.candidates(items, text, step.alone()):
+                if time.process_time() > self.deadline:
+                    return
+                self.attempt(candidate)
+            if self.found:
+                break
+        yield []
+
+    def attempt(self, candidate: Candidate) -> None:
+        if candidate.key in self.job.skip:
+            return
+        self.tried += 1
+        self.say("try", candidate.key, self.limit)
+        wrong = self.outcome(candidate)
+        if wrong < self.wrong and not candidate.before and wrong:
+            self.steps.append((candidate, wrong))
+        if not wrong and self.confirmed(candidate):
+            self.found.append(self.right(candidate))
+
+    def right(self, candidate: Candidate) -> Right:
+        made, source = candidate.edits, candidate.edit().source
+        first, f = made[0], candidate.functions[0]
+        broken = next((k for k in self.kinds if k in CONTRACT), "")
+        kind = of_edit(self.text, f.__name__, first.line, first.before, first.after)
+        if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
+            kind = self.kinds[0]
+        kind = broken or kind
+        return Right(made, kind, source, _rank(candidate))
+
+    def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> frozenset[int]:
+        """The arguments whose gradients are wrong with a candidate in place of the original."""
+        draw = draw or self.draw
+        installed = candidate.installed() if candidate else contextlib.nullcontext()
+        again = candidate is not None and any(f in self.forwards for f in candidate.functions)
+        try:
+            with installed, _limited(self.limit):
+                return draw.wrong(again)
+        except BaseException:  # whatever a candidate raises, it is not right
+            return frozenset(draw.subject.floats)
+
+    def confirmed(self, candidate: Candidate) -> bool:
+        """Whether a candidate is right on every draw, and by the full check on three."""
+        if self.fresh is None:
+            self.fresh = []
+            for k, subject in enumerate(self.others[:DRAWS]):
+                with contextlib.suppress(Exception):
+                    self.fresh.append(Draw.of(subject, [self.job.seed, 18 + k], each=False))
+        if any(self.outcome(candidate, draw) for draw in self.fresh):
+            return False
+        try:
+            with candidate.installed(), _limited(self.limit):
+                if not self.draw.scales():
+                    return False
+        except BaseException:
+            return False
+        subjects = [self.base, *(d.subject for d in self.fresh[:: max(1, len(self.fresh) - 1)])]
+        self.say("check", candidate.key, 60.0)
+        try:
+            alone = candidate.alone()
+            with alone.installed(), _as_text(self.job.file, alone.edit().source):
+                for subject in subjects[:3]:
+                    plain = replace(subject)  # it has its functions yet to be prepared
+                    if check_subject(plain, self.job.seed, twin=False).verdict in ("fail", "error"):
+                        return False
+        except BaseException:
+            return False
+        return True
+
+
+def _lines(f: FunctionType) -> set[int]:
+    return {line for _, _, line in f.__code__.co_lines() if line}
+
+
+def _rank(candidate: Candidate) -> tuple:
+    """How good a repair looks: the least for the best."""
+    made = candidate.edits
+    # what is only read or unpacked is less likely wrong than what is computed
+    bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
+    return len(made), bare, sum(_distance(e.before, e.after) for e in made), *candidate.order
+
+
+def _distance(a: str, b: str) -> float:
+    """How many characters are new, and a fifth of how many are gone; none for a whole statement.
+
+    To leave something out is the surest of repairs: nothing has to be made up.
+    """
+    if b == "pass":
+        return 0.0
+    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
+    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    same = sum(m.size for m in blocks)
+    return len(b) - same + (len(a) - same) / 5
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def late(*_: Any) -> None:
+    raise TimeoutError
+
+
+@contextlib.contextmanager
+def _as_text(file: str, text: str) -> Iterator[None]:
+    """While this lasts, the instrument reads the file as this text."""
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    try:
+        yield
+    finally:
+        linecache.cache.pop(file, None)
+
+
+def _innermost(f: Any) -> FunctionType:
+    while hasattr(f, "__wrapped__"):
+        f = f.__wrapped__
+    return f
