@@ -44,7 +44,7 @@ def diagnosed(
     lines = [c.line for c in placed.lines]
     found = repairing.repair(subjects, lines, seconds=seconds, seed=seed)
     samples = _samples(subjects, seed)
-    names = naming.name(samples) if len(samples) == 2 else {}
+    names = naming.names(samples) if len(samples) == 2 else {}
     found_in = [_finding(f, names, found, placed, samples) for f in report.findings]
     first, *others = sorted(found_in, key=lambda f: f.kind in ("unnamed", "forward-differs"))
     if found:  # one edit mends all, so it is shown once

@@ -38,11 +38,6 @@ class Name:
     evidence: tuple[str, ...] = ()
 
 
-def name(samples: list[Sample], argument: str) -> Name:
-    """The name of one wrong gradient; see `names`."""
-    return names(samples)[argument]
-
-
 def names(samples: list[Sample]) -> dict[str, Name]:
     """The names of all wrong gradients, by argument.
 
