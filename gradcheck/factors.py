@@ -42,7 +42,7 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
             if abs(ratio * scale ** (-power) - 1) <= TOLERANCE:
                 words = f"1/{scale}" if power < 0 else f"{scale}"
                 kind = "mean-vs-sum" if _is_count(names, sample, own) else "constant-factor"
-                found.append(Explanation(kind, (names, power), f"{words}, and {names} = {scale}"))
+                found.append(Explanation(kind, (names, power), f"{words} ({names} = {scale})"))
         if (
             abs(ratio * ratio * scale - 1) <= TOLERANCE
             or abs(ratio * ratio / scale - 1) <= TOLERANCE
@@ -51,7 +51,7 @@ def factors(ratio: float, sample: Sample, own: tuple[int, ...]) -> list[Explanat
             found.append(Explanation("constant-factor", ("root", names, ratio < 1), words))
     for (a, n), (b, m) in itertools.permutations(sample.sizes.items(), 2):
         if n != m and abs(ratio * m / n - 1) <= TOLERANCE:
-            words = f"{n}/{m}, and {a} = {n}, {b} = {m}"
+            words = f"{n}/{m} ({a} = {n}, {b} = {m})"
             found.append(Explanation("constant-factor", (a, b), words))
     for name, s in sample.scalars.items():
         root = any(abs(s * s * n - 1) <= TOLERANCE for n, _ in _counts(sample))
