@@ -13,7 +13,16 @@ from typing import Any
 
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, changed, filled
-from gradcheck.syntax import expression, is_module, spelled, strength, wanted
+from gradcheck.syntax import (
+    AXIS,
+    axis_of,
+    called,
+    expression,
+    is_module,
+    spelled,
+    strength,
+    wanted,
+)
 
 SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
 KEPT = "kept_as_it_was"
@@ -63,12 +72,14 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
     if large:
         yield (i for s in chosen for i in work.replaced(s, given.expressions))
         yield (i for s in chosen for i in work.joined(s, given.expressions))
+        yield (i for s in chosen for i in work.replaced(s, given.calls))
         yield (i for s in chosen for i in work.replaced(s, given.softmaxes))
         yield (i for s in chosen for i in work.joined(s, given.products))
+        yield (i for s in chosen for i in work.joined(s, given.scaled))
     else:
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
-        yield (i for s in chosen for i in work.joined(s, given.numbers))
+        yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
         yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
         yield (i for s in chosen for i in work.repeated(s))
 
@@ -176,7 +187,7 @@ class _Ideas:
         """A function applied, or left out; another index."""
         for site in values(stmt):
             if not isinstance(site.node, (ast.Constant, ast.Tuple)):
-                for part in (*_parts(site.node), *_without_a_setting(site.node)):
+                for part in (*_parts(site.node), *_set(site.node)):
                     yield self.idea("function", stmt, site, part)
                 for form in self.given.forms:
                     yield self.idea("function", stmt, site, filled(form, site.node))
@@ -261,11 +272,16 @@ def _parts(node: ast.expr) -> list[ast.expr]:
     return [*{ast.dump(n): n for n in below}.values()]
 
 
-def _without_a_setting(node: ast.expr) -> Iterator[ast.expr]:
-    """A call without one of its keywords."""
-    for k in range(len(node.keywords)) if isinstance(node, ast.Call) else ():
-        rest = node.keywords[:k] + node.keywords[k + 1 :]  # type: ignore[attr-defined]
-        yield ast.Call(node.func, node.args, rest)  # type: ignore[attr-defined]
+def _set(node: ast.expr) -> Iterator[ast.expr]:
+    """A call without one of its keywords, or along an axis."""
+    if not isinstance(node, ast.Call):
+        return
+    for k in range(len(node.keywords)):
+        yield ast.Call(node.func, node.args, node.keywords[:k] + node.keywords[k + 1 :])
+    for axis in ("0", "1", "-1") if called(node) in AXIS and axis_of(node) is None else ():
+        along = ast.keyword("axis", expression(axis))
+        new = ast.Call(node.func, node.args, [*node.keywords, along])
+        yield ast.fix_missing_locations(ast.copy_location(new, node))
 
 
 def _within(node: ast.AST, put: Callable) -> Iterator[Site]:

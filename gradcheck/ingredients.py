@@ -142,10 +142,27 @@ class Ingredients:
 
     @cached_property
     def numbers(self) -> list[ast.expr]:
-        """Small numbers and those in the file."""
-        found = (n for n in ast.walk(self.file.tree) if isinstance(n, ast.Constant))
-        known = {repr(n.value) for n in found if isinstance(n.value, (int, float))}
-        return [expression(text) for text in sorted({"1", "2", "3", "4"} | known - {"0"})]
+        """Small numbers and those in the function; others in the file may be sizes of a case."""
+        found = (n for n in ast.walk(self.function) if isinstance(n, ast.Constant))
+        known = {repr(n.value) for n in found if isinstance(n.value, float)}
+        return [expression(text) for text in sorted({"1", "2", "3", "4"} | known)]
+
+    @cached_property
+    def calls(self) -> list[ast.expr]:
+        """Other backwards of the file, of everything."""
+        others = [f.name for f in self.file.functions if f.name.endswith("_backward")]
+        others = [name for name in others if name != self.function.name]
+        pairs = [(a, b) for a in self.arrays for b in self.names if a != b]
+        return [expression(f"{f}({a}, {b})") for f in others for a, b in pairs][:MOST]
+
+    @cached_property
+    def scaled(self) -> list[ast.expr]:
+        """Slopes and expressions of the file, multiplied by a name."""
+        pairs = [(a, b) for a in self.arrays for b in self.arrays if a != b]
+        slopes = [expression(f"{a} * ({s.format(b)})") for s in SLOPES for a, b in pairs]
+        known = [n for n in self.file.expressions if self.knows(n) and size(n) < LARGEST // 2]
+        more = [ast.BinOp(expression(a), ast.Mult(), n) for n in known for a in self.arrays]
+        return [*slopes, *(ast.fix_missing_locations(n) for n in more)][: 2 * MOST]
 
     @cached_property
     def products(self) -> list[ast.expr]:

@@ -27,7 +27,7 @@ from gradcheck.edits import Edit
 from gradcheck.search import Job, Right
 from gradcheck.subjects import Subject
 
-PATIENCE = 3.0  # seconds of silence after which a candidate hangs
+PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
 WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
 
 
@@ -166,7 +166,7 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
         messages: queue.Queue[tuple] = queue.Queue()
         threading.Thread(target=_listen, args=(process.stdout, messages), daemon=True).start()
         at, count, patience = None, 0, deadline - time.monotonic()
-        silence = max(PATIENCE, patience / 20)
+        silence = max(PATIENCE, patience / 4)
         try:
             pickle.dump(job, process.stdin)
             process.stdin.close()
@@ -177,9 +177,9 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
                     return rest[0], None, rest[1]
                 if what == "end":
                     return None, at, count
+                count += rest[0] != at
                 at, limit = rest
                 patience = silence + limit
-                count += what == "try"
         except (queue.Empty, OSError, TypeError, AttributeError, pickle.PicklingError):
             return None, at, count
         finally:

@@ -10,7 +10,9 @@ import os
 import pickle
 import signal
 import sys
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,6 +49,15 @@ def _limit_memory() -> None:
         return
 
 
+def _limit_time(seconds: float) -> None:
+    """End the process when it hangs where no exception reaches, after so long of the processor."""
+    with suppress(ImportError, ValueError):
+        import resource
+
+        soon = int(time.process_time() + seconds) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (soon, resource.RLIM_INFINITY))
+
+
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -59,11 +70,15 @@ def main() -> None:
         pickle.dump(message, answers)
         answers.flush()
 
+    def trying(candidate: str, seconds: float) -> None:
+        say("try", candidate, seconds)
+        _limit_time(seconds)
+
     with np.errstate(all="ignore"):
-        search = Search(job, _module(job), say)
+        search = Search(job, _module(job), trying)
         _limit_memory()
         if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, late)
+            signal.signal(signal.SIGPROF, late)
         found = search.run()
     say("done", found, search.tried)
     os._exit(0)  # threads of the user's module may still run

@@ -4,9 +4,11 @@ Candidates run as the user's live functions with another code object in them, so
 helpers and line numbers are what they were. This belongs in a process of its own.
 """
 
+import ast
 import contextlib
 import difflib
 import linecache
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +31,7 @@ from gradcheck.trial import Draw
 # these say more of a pair than its repair does
 _CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-finite"
 CONTRACT = tuple(_CONTRACT.split())
+CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
 TOGETHER = 400  # variants in one code object
 STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
@@ -137,18 +140,20 @@ class Search:
     def run(self) -> list[Right]:
         """All repairs that were found, best first."""
         self.draw = Draw.of(self.base, [self.job.seed, 17], each=True)
-        start = time.perf_counter()
+        start = time.process_time()
         self.base.run()
         self.limit = 1.0
         self.wrong = self.outcome(None)
-        self.limit = max(0.2, 20 * (time.perf_counter() - start))
+        self.limit = max(0.2, 20 * (time.process_time() - start))
         report = check_subject(self.base, self.job.seed, twin=False)
         if report.verdict != "fail":
             return []
+        tree = ast.walk(ast.parse(self.text))
+        self.returns = {n.lineno for n in tree if isinstance(n, ast.Return)}
         self.kinds = [f.kind for f in report.findings]
         for number, stage in enumerate(self.stages()):
-            for items in stage:
-                self.stage = f"{number}"
+            for part, items in enumerate(stage):
+                self.stage = f"{number}.{part}"
                 for candidate in self.candidates(items):
                     if time.process_time() > self.deadline:
                         break
@@ -184,7 +189,8 @@ class Search:
         with contextlib.suppress(Exception):
             moved = self.draw.influences(self.job.file)
         last = {k for f in self.backwards if f.__name__ in self.job.trusted for k in _lines(f)}
-        first = {k for k, which in moved.items() if which == self.wrong} - last
+        first = {k for k, which in moved.items() if which == self.wrong}
+        first = (first | self.returns) - last
         rest = {k for k, which in moved.items() if not which >= self.wrong} | last
         return first, set(range(1, count + 1)) - first - rest, rest
 
@@ -251,6 +257,7 @@ class Search:
 
     def seconds(self) -> Iterator[list[Item]]:
         """A second edit after each that made more of the gradients right."""
+        all_wrong = self.wrong
         for number, (step, wrong) in enumerate(sorted(self.steps, key=lambda s: len(s[1]))[:STEPS]):
             self.wrong, self.stage = wrong, f"second {number}"
             text = step.edit().source
@@ -261,13 +268,14 @@ class Search:
                 self.attempt(candidate)
             if self.found:
                 break
+        self.wrong = all_wrong
         yield []
 
     def attempt(self, candidate: Candidate) -> None:
         if candidate.key in self.job.skip:
             return
         self.tried += 1
-        self.say("try", candidate.key, self.limit)
+        self.say(candidate.key, self.limit)
         wrong = self.outcome(candidate)
         if wrong < self.wrong and not candidate.before and wrong:
             self.steps.append((candidate, wrong))
@@ -288,12 +296,15 @@ class Search:
         """The arguments whose gradients are wrong with a candidate in place of the original."""
         draw = draw or self.draw
         installed = candidate.installed() if candidate else contextlib.nullcontext()
-        again = candidate is not None and any(f in self.forwards for f in candidate.functions)
         try:
             with installed, _limited(self.limit):
-                return draw.wrong(again)
+                return draw.wrong(candidate is not None and self.runs_forward(candidate))
         except BaseException:  # whatever a candidate raises, it is not right
             return frozenset(draw.subject.floats)
+
+    def runs_forward(self, candidate: Candidate) -> bool:
+        """Whether the forward uses what the candidate changes."""
+        return any(f in self.forwards for f in candidate.functions)
 
     def confirmed(self, candidate: Candidate) -> bool:
         """Whether a candidate is right on every draw, and by the full check on three."""
@@ -306,12 +317,12 @@ class Search:
             return False
         try:
             with candidate.installed(), _limited(self.limit):
-                if not self.draw.scales():
+                if not self.draw.scales(self.runs_forward(candidate)):
                     return False
         except BaseException:
             return False
         subjects = [self.base, *(d.subject for d in self.fresh[:: max(1, len(self.fresh) - 1)])]
-        self.say("check", candidate.key, 60.0)
+        self.say(candidate.key, CHECKED)
         try:
             alone = candidate.alone()
             with alone.installed(), _as_text(self.job.file, alone.edit().source):
@@ -333,7 +344,13 @@ def _rank(candidate: Candidate) -> tuple:
     made = candidate.edits
     # what is only read or unpacked is less likely wrong than what is computed
     bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
+    # another number may fit by chance
+    bare += sum(len(_numbers(e.after) - _numbers(e.before)) for e in made)
     return len(made), bare, sum(_distance(e.before, e.after) for e in made), *candidate.order
+
+
+def _numbers(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])\d+\.?\d*", text)) - {"0", "1", "2"}
 
 
 def _distance(a: str, b: str) -> float:
@@ -354,11 +371,11 @@ def _limited(seconds: float) -> Iterator[None]:
     if not hasattr(signal, "setitimer"):
         yield
         return
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def late(*_: Any) -> None:
@@ -373,9 +390,3 @@ def _as_text(file: str, text: str) -> Iterator[None]:
         yield
     finally:
         linecache.cache.pop(file, None)
-
-
-def _innermost(f: Any) -> FunctionType:
-    while hasattr(f, "__wrapped__"):
-        f = f.__wrapped__
-    return f

@@ -84,13 +84,16 @@ class Draw:
                     bad |= set(probe.directions)
             if bad:
                 return frozenset(bad)
-        return frozenset()
+        return frozenset() if self.repeats(ran) else frozenset(self.subject.floats)
 
-    def gradients(self, dy: tuple, ran: Forward | None = None) -> tuple:
-        """The gradients as they are returned; what is written into dy or the cache raises."""
+    def gradients(self, dy: tuple, ran: Forward | None = None, guarded: bool = False) -> tuple:
+        """The gradients as they are returned; what is written into dy or the cache raises.
+
+        Lists and dicts of the cache are copied for each call, unless it is `guarded` already.
+        """
         ran = ran or self.ran
         _guard(dy)
-        single, cache = ran.single, _guard(ran.cache)
+        single, cache = ran.single, ran.cache if guarded else _guard(ran.cache)
         found = self.subject.backward(dy[0] if single else dy, cache)
         return self._slots.gradients((), Forward((), found, False))
 
@@ -99,11 +102,18 @@ class Draw:
         """The subject with a backward that returns what it is given."""
         return replace(self.subject, backward=lambda dy, found: found)
 
-    def scales(self) -> bool:
+    def repeats(self, ran: Forward) -> bool:
+        """Whether the gradients are the same when asked for twice."""
+        dy, ran = self.probes[0][0], replace(ran, cache=_guard(ran.cache))
+        first = copied(self.gradients(dy, ran, guarded=True))
+        return _identical(first, self.gradients(dy, ran, guarded=True))
+
+    def scales(self, again: bool) -> bool:
         """Whether the gradients are multiplied by -2^20 as dy is, to the last bits."""
+        ran = self.subject.run() if again else self.ran
         dy = self.probes[0][0]
         large = tuple(v * -(2.0**20) for v in dy)
-        once, much = copied(self.gradients(dy)), self.gradients(large)
+        once, much = copied(self.gradients(dy, ran)), self.gradients(large, ran)
         return all(
             np.allclose(np.asarray(b), np.asarray(a) * -(2.0**20), rtol=SLACK, atol=0)
             for a, b in zip(once, much, strict=True)
