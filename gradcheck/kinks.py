@@ -39,7 +39,10 @@ class Fingerprint(Hook):
         self.hash = hashlib.blake2b(digest_size=16)
 
     def add(self, value: Any) -> None:
-        self.hash.update(np.ascontiguousarray(value).tobytes())
+        value = np.ascontiguousarray(value)
+        if value.dtype.kind == "f":  # the same piece, whatever the precision
+            value = value.astype(np.float64, copy=False)
+        self.hash.update(value.tobytes())
 
     def digest(self) -> bytes:
         return self.hash.digest()

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.instrument import watching
+from gradcheck.kinks import Fingerprint
 from gradcheck.report import Finding
 from gradcheck.rounding import UNITS
 from gradcheck.subjects import Subject, is_float
@@ -59,6 +61,17 @@ def lower(
             continue
         findings.append(Finding(kind, message, argument, subject.file, None, case))
     return errors, findings
+
+
+def decides_otherwise(subject: Subject, dtype: str) -> bool:
+    """Whether the forward takes other branches in `dtype`: it is another function there."""
+    pieces = []
+    for arrays in (subject.arrays, cast(subject.arrays, dtype)):
+        hook = Fingerprint()
+        with watching(subject.functions, hook):
+            subject.run(arrays)
+        pieces.append(hook.digest())
+    return pieces[0] != pieces[1]
 
 
 LARGEST = {"float32": 3.4e38, "float16": 65504.0, "bfloat16": 3.3e38}

@@ -121,3 +121,18 @@ def test_code_that_takes_only_float32_and_was_given_float64_is_an_error():
     report = check(single_only, single_only_backward(1), normal(4, 3), normal(3, 5))
     assert report.verdict == "error"
     assert "float32 only" in report.message
+
+
+def test_a_branch_taken_otherwise_in_single_precision_is_no_loss_of_precision():
+    def gated(a, b):
+        gate = (a + b) - a > 1.5  # decided by digits that float32 does not have
+        return gate * b * b, (gate, b)
+
+    def backward(dy, cache):
+        gate, b = cache
+        return np.zeros_like(dy), 2 * dy * gate * b
+
+    a, b = np.full(3, 3e7, np.float32), np.array([1.25, 2.5, 0.5], np.float32)
+    report = check(gated, backward, a, b)
+    assert report.verdict == "pass", str(report)
+    assert any("takes other branches in float32" in note for note in report.notes)
