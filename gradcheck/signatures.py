@@ -72,8 +72,13 @@ def constant_ratio(sample: Sample, name: str) -> list[Explanation]:
     if count == 1:  # any number is a multiple of another
         explanations = [e for e in explanations if e.key[0] != "factor" or e.kind == "sign"]
     where = f"at all {count} entries that are not 0" if count > 1 else "at its one entry"
+    wrong = {"sign": "has the wrong sign: it is"}
     return [
-        Explanation(e.kind, e.key, f"d{name} is {e.words} times the right gradient {where}")
+        Explanation(
+            e.kind,
+            e.key,
+            f"d{name} {wrong.get(e.kind, 'is')} {e.words} times the right gradient {where}",
+        )
         for e in explanations
     ]
 
