@@ -218,7 +218,7 @@ OPS = (
         "conv2d",
         config={
             "stride": (1, 2, 3, (2, 1)),
-            "padding": (1, (0, 2), "same", ((1, 0), (0, 2))),
+            "padding": (1, (0, 2), "same", ((1, 0), (2, 3))),
             "dilation": (1, 2, (1, 2), 1),
             "groups": (1, 1, 2, 3),
         },
@@ -248,7 +248,7 @@ OPS = (
         "conv_transpose2d",
         config={
             "stride": (1, 2, (3, 2), 2),
-            "padding": (0, 1, (1, 0), ((0, 2), (1, 0))),
+            "padding": (0, 1, (1, 0), ((0, 2), (1, 3))),
             "output_padding": (0, 1, (2, 0), 0),
             "dilation": (1, 1, (1, 2), 2),
             "groups": (1, 1, 2, 3),
@@ -258,18 +258,18 @@ OPS = (
     Op(
         "max_pool2d",
         config={
-            "size": (2, 3, (3, 2), 2),
+            "size": (2, 3, (3, 2), 4),
             "stride": (None, 2, (1, 2), 1),
-            "padding": (0, 1, "same", ((0, 1), (1, 0))),
+            "padding": (0, 1, "same", ((1, 2), (3, 0))),
         },
         where=_window_fits,
     ),
     Op(
         "avg_pool2d",
         config={
-            "size": (2, 3, (3, 2), 3),
+            "size": (2, 3, (3, 2), 4),
             "stride": (None, 2, (1, 2), 1),
-            "padding": (0, 1, "same", ((0, 1), (2, 0))),
+            "padding": (0, 1, "same", ((1, 2), (3, 0))),
             "count_include_pad": (True, True, False, False),
         },
         where=_window_fits,

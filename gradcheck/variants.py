@@ -35,9 +35,11 @@ OTHERS: dict[str, tuple[Fields, ...]] = {
     "Conv2d": ({"build": lambda nn: nn.Conv2d(3, 5, 2, bias=False)},),
     "Conv3d": ({"build": lambda nn: nn.Conv3d(3, 2, (2, 1, 3), bias=False)},),
     "ConvTranspose2d": ({"build": lambda nn: nn.ConvTranspose2d(6, 4, (1, 2), bias=False)},),
+    "GRU": ({"build": lambda nn: nn.GRU(3, 5)},),
     "LSTM": ({"build": lambda nn: nn.LSTM(3, 5)},),
     "BatchNorm": ({"train": False, "state": _statistics},),
     "WeightNorm": ({"build": lambda nn: nn.WeightNorm(nn.Linear(3, 5, bias=False))},),
+    "MLP": ({"build": lambda nn: nn.MLP((3, 7, 2, 5))},),
     "LearnedPositions": ({"state": lambda layer: {"position": np.asarray(2)}},),
     "MultiHeadAttention": (
         {"build": lambda nn: nn.MultiHeadAttention(8, 2, bias=False), "x": (2, 3, 8)},
