@@ -217,9 +217,9 @@ def _is_edge(wrong: Array) -> bool:
     """Whether places fill a whole slice across some axis, as a border does, or a step of a loop."""
     for axis, size in enumerate(wrong.shape):
         hit = np.moveaxis(wrong, axis, 0).reshape(size, -1)
-        if size > 2 and hit.shape[1] > 1:
-            if np.count_nonzero(hit.any(1)) == np.count_nonzero(hit.all(1)) == 1:
-                return True
+        full, touched = np.count_nonzero(hit.all(1)), np.count_nonzero(hit.any(1))
+        if size > 2 and hit.shape[1] > 1 and full == touched == 1:
+            return True
     return False
 
 
