@@ -110,8 +110,8 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
     console.print(table)
     seconds = [r["seconds"] for r in rows]
     over = sum(s > 0.3 for s in seconds)
-    spent = f"median {np.median(seconds):.3f} s, mean {np.mean(seconds):.3f} s"
-    console.print(f"naming: {spent}, at most {max(seconds):.2f} s, {over} above 0.3 s")
+    took = f"median {np.median(seconds):.3f} s, mean {np.mean(seconds):.3f} s"
+    console.print(f"naming: {took}, at most {max(seconds):.2f} s, {over} above 0.3 s")
     for r in rows:
         if r["verdict"] == "wrong":
             console.print(f"{r['bug']}: {r['kind']}, not {', '.join(r['kinds'])}: {r['message']}")

@@ -4,8 +4,8 @@ import numpy as np
 
 from gradcheck.factors import Explanation
 from gradcheck.paths import operand_paths, results
+from gradcheck.probes import Probe
 from gradcheck.products import blocks, choices, partners, turned
-from gradcheck.rules import Probe
 from gradcheck.samples import Sample
 from gradcheck.slopes import other_slopes, plain_slopes
 

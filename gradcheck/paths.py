@@ -10,7 +10,8 @@ import numpy as np
 
 from gradcheck.factors import Explanation, factors
 from gradcheck.instrument import watching
-from gradcheck.rules import Bent, Probe, Rule, again, line, numbers
+from gradcheck.probes import Probe
+from gradcheck.rules import Bent, Rule, again, line, numbers
 from gradcheck.samples import TOLERANCE, Operation, is_number
 
 

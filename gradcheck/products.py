@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.factors import Explanation
-from gradcheck.rules import Probe, Rule, Source, again, line, numbers
+from gradcheck.probes import Probe
+from gradcheck.rules import Rule, Source, again, line, numbers
 from gradcheck.samples import Operation, is_number
 from gradcheck.slopes import FACTOR, Candidates
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.factors import Explanation
-from gradcheck.rules import Probe, Source, line
+from gradcheck.probes import Probe
+from gradcheck.rules import Source, line
 from gradcheck.samples import Operation, is_number
 
 Array = np.ndarray
