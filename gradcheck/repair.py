@@ -13,6 +13,7 @@ import difflib
 import os
 import pickle
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -91,7 +92,7 @@ def repair(
     tried, found = _searched(job, start + (clock or 2 * seconds))
     if not found:
         return None
-    best, *others = found
+    best, *others = sorted(found, key=_rank)
     text, mended = Path(job.file).read_bytes().decode(), best.source
     for edit in best.edits:
         mended = _tidied(mended, edit)
@@ -196,6 +197,33 @@ def _listen(stream: Any, messages: queue.Queue) -> None:
             messages.put(pickle.load(stream))
     except Exception:  # the process has ended, or was ended
         messages.put(("end",))
+
+
+def _rank(right: Right) -> tuple:
+    """How good a repair looks: the least for the best."""
+    made = right.edits
+    # what is only read or unpacked is less likely wrong than what is computed
+    bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
+    # another number may fit by chance
+    bare += sum(len(_numbers(e.after) - _numbers(e.before)) for e in made)
+    return len(made), bare, sum(_distance(e.before, e.after) for e in made), *right.order
+
+
+def _numbers(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])\d+\.?\d*", text)) - {"0", "1", "2"}
+
+
+def _distance(a: str, b: str) -> float:
+    """How many characters are new, and a fifth of how many are gone; none for a whole statement.
+
+    To leave something out is the surest of repairs: nothing has to be made up.
+    """
+    if b == "pass":
+        return 0.0
+    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
+    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    same = sum(m.size for m in blocks)
+    return len(b) - same + (len(a) - same) / 5
 
 
 def _changes(file: str, right: Right) -> tuple[Change, ...]:

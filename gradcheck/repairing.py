@@ -10,9 +10,7 @@ import os
 import pickle
 import signal
 import sys
-import time
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,15 +47,6 @@ def _limit_memory() -> None:
         return
 
 
-def _limit_time(seconds: float) -> None:
-    """End the process when it hangs where no exception reaches, after so long of the processor."""
-    with suppress(ImportError, ValueError):
-        import resource
-
-        soon = int(time.process_time() + seconds) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (soon, resource.RLIM_INFINITY))
-
-
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -72,7 +61,6 @@ def main() -> None:
 
     def trying(candidate: str, seconds: float) -> None:
         say("try", candidate, seconds)
-        _limit_time(seconds)
 
     with np.errstate(all="ignore"):
         search = Search(job, _module(job), trying)

@@ -6,9 +6,7 @@ helpers and line numbers are what they were. This belongs in a process of its ow
 
 import ast
 import contextlib
-import difflib
 import linecache
-import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +25,11 @@ from gradcheck.instrument import reach
 from gradcheck.schema import CHOICE, Variant, compiled, located, merged
 from gradcheck.subjects import Subject
 from gradcheck.trial import Draw
+
+try:
+    import resource
+except ImportError:  # there are no such limits here; the process is watched from outside
+    resource = None  # type: ignore[assignment]
 
 # these say more of a pair than its repair does
 _CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-finite"
@@ -60,12 +63,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Right:
-    """Edits after which the pair is right: the text with all of them, and how good they look."""
+    """Edits after which the pair is right, the mistake that they undo, the text with all of them.
+
+    `order` is when the last of them was tried.
+    """
 
     edits: tuple[Edit, ...]
     kind: str
     source: str
-    rank: tuple
+    order: tuple
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ class Search:
         self.backwards.sort(key=lambda f: (f is not backward, f.__name__ in job.trusted))
 
     def run(self) -> list[Right]:
-        """All repairs that were found, best first."""
+        """All repairs that were found."""
         self.draw = Draw.of(self.base, [self.job.seed, 17], each=True)
         start = time.process_time()
         self.base.run()
@@ -159,7 +165,7 @@ class Search:
                         break
                     self.attempt(candidate)
                 if self.found or time.process_time() > self.deadline:
-                    return sorted(self.found, key=lambda r: r.rank)
+                    return self.found
         return []
 
     def stages(self) -> Iterator[Iterable[list[Item]]]:
@@ -290,7 +296,7 @@ class Search:
         if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
             kind = self.kinds[0]
         kind = broken or kind
-        return Right(made, kind, source, _rank(candidate))
+        return Right(made, kind, source, candidate.order)
 
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> frozenset[int]:
         """The arguments whose gradients are wrong with a candidate in place of the original."""
@@ -325,7 +331,8 @@ class Search:
         self.say(candidate.key, CHECKED)
         try:
             alone = candidate.alone()
-            with alone.installed(), _as_text(self.job.file, alone.edit().source):
+            text = _as_text(self.job.file, alone.edit().source)
+            with alone.installed(), text, _limited(CHECKED):
                 for subject in subjects[:3]:
                     plain = replace(subject)  # it has its functions yet to be prepared
                     if check_subject(plain, self.job.seed, twin=False).verdict in ("fail", "error"):
@@ -339,43 +346,20 @@ def _lines(f: FunctionType) -> set[int]:
     return {line for _, _, line in f.__code__.co_lines() if line}
 
 
-def _rank(candidate: Candidate) -> tuple:
-    """How good a repair looks: the least for the best."""
-    made = candidate.edits
-    # what is only read or unpacked is less likely wrong than what is computed
-    bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
-    # another number may fit by chance
-    bare += sum(len(_numbers(e.after) - _numbers(e.before)) for e in made)
-    return len(made), bare, sum(_distance(e.before, e.after) for e in made), *candidate.order
-
-
-def _numbers(text: str) -> set[str]:
-    return set(re.findall(r"(?<![\w.])\d+\.?\d*", text)) - {"0", "1", "2"}
-
-
-def _distance(a: str, b: str) -> float:
-    """How many characters are new, and a fifth of how many are gone; none for a whole statement.
-
-    To leave something out is the surest of repairs: nothing has to be made up.
-    """
-    if b == "pass":
-        return 0.0
-    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
-    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
-    same = sum(m.size for m in blocks)
-    return len(b) - same + (len(a) - same) / 5
-
-
 @contextlib.contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    if not hasattr(signal, "setitimer"):
+    """Raises after so long of the processor; soon after, where no exception is heard, the end."""
+    if resource is None:
         yield
         return
+    soon = int(time.process_time() + seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (soon, resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def late(*_: Any) -> None:
