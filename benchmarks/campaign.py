@@ -6,6 +6,7 @@ from a pool of six per op and configuration, as each costs a compilation. The wi
 each float array by a power of two of its own, from 1e-6 to 1e6.
 """
 
+import math
 import os
 import sys
 import time
@@ -37,7 +38,7 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     """One row per op and kind of case."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     total = QUICK if quick else CASES
-    each = {kind: round(total * SHARES[kind] / len(catalogue.OPS)) for kind in KINDS}
+    each = {kind: math.ceil(total * SHARES[kind] / len(catalogue.OPS)) for kind in KINDS}
     tasks = [(op.name, kind, n, seed) for op in catalogue.OPS for kind, n in each.items()]
     if quick:
         return [_row(task) for task in tasks]
