@@ -1,7 +1,6 @@
 """Lines that make a gradient wrong are among few candidates; right lines are left alone."""
 
 import importlib
-import sys
 
 import numpy as np
 import pytest
@@ -309,11 +308,7 @@ def test_an_op_of_a_model_that_is_written_out_is_the_cause(monkeypatch):
     assert {path for path, _ in wrong(found)} == {"relu 1", "relu 2"}
 
 
-@pytest.mark.parametrize("name", ["MLP", "Sequential", "TransformerBlock", "CharRNN", "Seq2Seq"])
+@pytest.mark.parametrize("name", ["MLP", "Sequential", "TransformerBlock", "CharRNN"])
 def test_no_part_of_a_right_network_is_accused(name):
     found = parts(layer_subject(catalogue.find(name), 0, twin=False))
     assert {p.verdict for p in found} <= {"right", "unmatched"}
-
-
-def test_jax_is_not_needed():
-    assert "jax" not in {n.split(".")[0] for n in vars(sys.modules["gradcheck.layerwise"])}
