@@ -117,18 +117,20 @@ def _job(
     seconds: float,
     seed: int,
 ) -> Job | None:
-    functions = (subjects[0].forward, subjects[0].backward)
-    if not all(hasattr(f, "__code__") and f.__name__ == f.__qualname__ for f in functions):
+    forward, backward = subjects[0].forward, subjects[0].backward
+    own = backward
+    if subjects[0].adapt:
+        own = subjects[0].watch[-1]
+    elif any(f.__name__ != f.__qualname__ for f in (forward, backward) if hasattr(f, "__code__")):
         return None
-    forward, backward = functions
-    file = backward.__code__.co_filename
-    if not Path(file).is_file():
+    file = own.__code__.co_filename if hasattr(own, "__code__") else ""
+    if not hasattr(forward, "__code__") or not Path(file).is_file():
         return None
     bare: Any = None
     given = tuple(replace(s, forward=bare, backward=bare, twin=None, watch=()) for s in subjects)
     return Job(
         os.path.abspath(file),
-        backward.__module__ or "",
+        own.__module__ or "",
         forward.__name__,
         backward.__name__,
         given,

@@ -23,7 +23,7 @@ from gradcheck.implied import of_edit
 from gradcheck.ingredients import File
 from gradcheck.instrument import reach
 from gradcheck.schema import CHOICE, Variant, compiled, located, merged
-from gradcheck.subjects import Subject
+from gradcheck.subjects import Adapted, Subject, made_of
 from gradcheck.trial import Draw
 
 try:
@@ -135,13 +135,17 @@ class Search:
         self.found: list[Right] = []
         self.steps: list[tuple[Candidate, frozenset[int]]] = []
         self.text = Path(job.file).read_bytes().decode()
-        forward, backward = (getattr(module, n) for n in (job.forward, job.backward))
-        subjects = [replace(s, forward=forward, backward=backward) for s in job.subjects]
-        self.base, *self.others = subjects
+        if adapt := job.subjects[0].adapt:
+            made = adapt(module)
+        else:
+            forward, backward = (getattr(module, n) for n in (job.forward, job.backward))
+            made = Adapted(forward, backward, (forward,), (backward,))
+        self.base, *self.others = [made_of(s, made) for s in job.subjects]
         self.fresh: list[Draw] | None = None
-        self.forwards = [f for f in reach([forward]) if f.__code__.co_filename == job.file]
-        self.backwards = [f for f in reach([backward]) if f.__code__.co_filename == job.file]
-        self.backwards.sort(key=lambda f: (f is not backward, f.__name__ in job.trusted))
+        self.forwards = [f for f in reach(made.forwards) if f.__code__.co_filename == job.file]
+        self.backwards = [f for f in reach(made.backwards) if f.__code__.co_filename == job.file]
+        own = made.backwards[-1]
+        self.backwards.sort(key=lambda f: (f is not own, f.__name__ in job.trusted))
 
     def run(self) -> list[Right]:
         """All repairs that were found."""

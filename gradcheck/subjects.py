@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,25 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
+class Adapted:
+    """Code of another style as a pair: two functions in the convention, and what they run.
+
+    `forwards` and `backwards` are the user's own functions that give y and the gradients.
+    """
+
+    forward: Callable
+    backward: Callable
+    forwards: tuple[Callable, ...]
+    backwards: tuple[Callable, ...]
+
+
+@dataclass(frozen=True)
 class Subject:
     """One pair at one point.
 
     `forward(*arrays, **config) -> (y, cache)` and `backward(dy, cache) -> gradients`; `watch`
-    names the functions whose source is the user's, where these two are wrapped.
+    names the functions whose source is the user's, where these two are wrapped. `adapt` makes the
+    pair from its module, where it is not two functions of it; it can be pickled.
     """
 
     name: str
@@ -36,6 +51,7 @@ class Subject:
     watch: tuple = ()
     keeps_dtype: bool = False  # whether float32 in, float32 out is promised
     given: str = "float64"  # the coarsest dtype of the arrays, before they were made float64
+    adapt: Callable[[ModuleType], Adapted] | None = None
 
     @property
     def floats(self) -> list[int]:
@@ -45,7 +61,8 @@ class Subject:
     @cached_property
     def functions(self) -> Prepared:
         """The functions of the pair, ready to be watched."""
-        return prepare([self.forward, self.backward, *self.watch])
+        roots = () if self.adapt else (self.forward, self.backward)  # which are not the user's
+        return prepare([*roots, *self.watch])
 
     def case(self) -> dict[str, Any]:
         config = {k: v if _is_plain(v) else repr(v) for k, v in self.config.items()}
@@ -94,6 +111,12 @@ class Forward:
     y: tuple
     cache: Any
     single: bool
+
+
+def made_of(subject: Subject, made: Adapted) -> Subject:
+    """The subject with these functions."""
+    watch = (*made.forwards, *made.backwards) if subject.adapt else ()
+    return replace(subject, forward=made.forward, backward=made.backward, watch=watch)
 
 
 class ContractError(Exception):
