@@ -85,17 +85,17 @@ def check(
         )
     subject = pair(f, f_backward, arrays, config, reference)
     report = check_subject(subject, seed, order=order)
-    if report.verdict == "fail" and (not _shrinking() if diagnose is None else diagnose):
+    if report.verdict == "fail" and (_may_wait() if diagnose is None else diagnose):
         from gradcheck.doctor import diagnosed
 
         return diagnosed(report, [subject], seed)
     return report
 
 
-def _shrinking() -> bool:
-    """Whether Hypothesis runs this test."""
+def _may_wait() -> bool:
+    """Whether a diagnosis may take its time: Hypothesis is not running this test over and over."""
     hypothesis = sys.modules.get("hypothesis")
-    return hypothesis is not None and hypothesis.currently_in_test_context()
+    return hypothesis is None or not hypothesis.currently_in_test_context()
 
 
 def assert_gradients(f: Callable, f_backward: Callable, *arrays: Any, **options: Any) -> None:

@@ -170,11 +170,24 @@ def _run(check: "Check", seed: int, twin: bool) -> "Report":
             message = f"{check.name}: making inputs raised {type(error).__name__}: {message}"
         return Report(check.name, "error", message, check.file)
     report = merge(reports)
-    return _diagnosed(check, report, subjects, reports, seed)
+    return _diagnosed(check, report, subjects, reports, seed, twin)
+
+
+SCRIPT = """\
+from gradcheck.checks import check_subject
+from gradcheck.discovery import resolve
+(found,) = resolve({target!r})
+subject = [*found.subjects({seed}, {twin})][{k}]  # its inputs are subject.arrays
+print(check_subject(subject, {seed}))"""
 
 
 def _diagnosed(
-    check: "Check", report: "Report", subjects: list, reports: list["Report"], seed: int
+    check: "Check",
+    report: "Report",
+    subjects: list,
+    reports: list["Report"],
+    seed: int,
+    twin: bool,
 ) -> "Report":
     """The report, examined by the doctor if it failed."""
     failed = [s for s, r in zip(subjects, reports, strict=True) if r.verdict == "fail"]
@@ -185,13 +198,13 @@ def _diagnosed(
     # the smallest of those that failed, then others and fresh ones
     first = min(failed, key=lambda s: sum(getattr(a, "size", 0) for a in s.arrays))
     others = [s for s in subjects if s is not first][:4]
-    try:
-        return diagnosed(
-            report, [first, *others, *islice(check.subjects(seed + 1, False), 3)], seed
-        )
-    except Exception as error:  # the verdict stands without a diagnosis
-        note = f"the diagnosis broke off: {type(error).__name__}: {error}"
-        return replace(report, notes=(*report.notes, note))
+    k = next(k for k, s in enumerate(subjects) if s is first)
+    target = f"{os.path.relpath(check.file)}::{check.name}" if check.file else check.name
+    script = SCRIPT.format(target=target, seed=seed, twin=twin, k=k)
+    report = replace(report, script=script)
+    with contextlib.suppress(Exception):  # another draw may be one that cannot be made
+        others += islice(check.subjects(seed + 1, False), 3)
+    return diagnosed(report, [first, *others], seed)
 
 
 def _step(argv: list[str]) -> int:
