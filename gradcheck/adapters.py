@@ -163,7 +163,7 @@ def _may_be_several(value: ast.expr, function: ast.FunctionDef) -> bool:
             and any(isinstance(t, ast.Name) and t.id == value.id for t in n.targets)
         ]
         return any(not isinstance(g, ast.Name) and _may_be_several(g, function) for g in given)
-    return isinstance(value, ast.Tuple)
+    return not isinstance(value, (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Constant))
 
 
 def returned_names(f: Callable) -> list[str]:

@@ -168,9 +168,10 @@ def asked(target: str, known: Wanted, sort: str = "") -> inputs.InputError:
     parts = [f"{n}: {_spelled(a)}" for n, a in known.arrays.items() if isinstance(a, Told)]
     parts += [f"{n}: {USUAL.get(n, 'n d')}" for n in known.unknown]
     what = " and ".join(known.unknown) if len(known.unknown) < 3 else ", ".join(known.unknown)
+    have = "has" if len(known.unknown) == 1 else "have"
     return inputs.InputError(
-        f"{known.name}: nobody says what shape {what} {'has' if len(known.unknown) == 1 else 'have'}"
-        f'; say it, e.g. gradcheck {target} --shapes "{"; ".join(parts)}"{sort}'
+        f"{known.name}: nobody says what shape {what} {have}; say it, "
+        f'e.g. gradcheck {target} --shapes "{"; ".join(parts)}"{sort}'
     )
 
 

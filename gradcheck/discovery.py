@@ -2,9 +2,7 @@
 
 import difflib
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +15,11 @@ import numpy as np
 from gradcheck import arguments, catalogue, inputs, probing
 from gradcheck.found import Found, find
 from gradcheck.layers import positional
+from gradcheck.loading import NoPairError, files, load
+from gradcheck.loading import TargetError as TargetError
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject
 from gradcheck.told import ShapeError, Told, in_line
-
-
-class TargetError(ValueError):
-    """A target that cannot be found or read; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def resolve(target: str, shapes: str = "") -> list[Check]:
     if Path(path).is_dir():
         return _folder(Path(path), told)
     if path.endswith(".py") or Path(path).exists():
-        checks = _checks(_load(Path(path)), path, told)
+        checks = _checks(load(Path(path)), path, told)
         source = path
     elif ":" in target:
         module, _, wanted = target.partition(":")
@@ -81,7 +77,7 @@ def resolve(target: str, shapes: str = "") -> list[Check]:
     if not chosen:
         have = ", ".join(c.name for c in checks) or "none"
         what = f"pair {wanted}" if wanted else "pair"
-        raise TargetError(
+        raise (TargetError if wanted else NoPairError)(
             f"{source}: holds no {what} (pairs found: {have}); wanted a function f, or f_forward, "
             "and its f_backward"
         )
@@ -97,13 +93,13 @@ def _is_called(name: str, wanted: str) -> bool:
 def _folder(folder: Path, told: dict[str, Told]) -> list[Check]:
     """The pairs of every file below a folder; a file that does not load is an error of its own."""
     checks = []
-    for file in sorted(p for p in folder.rglob("*.py") if p.name != "setup.py"):
+    for file in files(folder):
         try:
-            checks += _checks(_load(file), str(file), told)
+            checks += _checks(load(file), str(file), told)
         except TargetError as error:
             checks.append(Check(str(file), partial(_refuse, error), str(file)))
     if not checks:
-        raise TargetError(
+        raise NoPairError(
             f"{folder}: no file in this folder holds a pair; wanted a function f, or f_forward, "
             "and its f_backward"
         )
@@ -112,31 +108,6 @@ def _folder(folder: Path, told: dict[str, Told]) -> list[Check]:
 
 def _refuse(error: TargetError, seed: int, twin: bool) -> Iterator[Subject]:
     raise error
-
-
-def _load(file: Path) -> ModuleType:
-    if not file.is_file():
-        raise TargetError(f"{file}: no such file; check the path")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise TargetError(f"{file}: not a Python file; wanted one that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    folder = str(file.resolve().parent)
-    sys.path.insert(0, folder)
-    sys.modules.setdefault(file.stem, module)
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise TargetError(f"{file}:{error.lineno}: {error.msg}; it must compile first") from None
-    except (Exception, SystemExit) as error:
-        words = next(iter(str(error).splitlines()), "")
-        raise TargetError(
-            f"{file}: importing it raised {type(error).__name__}: {words}; "
-            "put what runs behind if __name__ == '__main__'"
-        ) from None
-    finally:
-        sys.path.remove(folder)
-    return module
 
 
 def _checks(module: ModuleType, source: str, told: dict[str, Told]) -> list[Check]:
@@ -176,7 +147,7 @@ def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
             given = maker(np.random.default_rng([seed, k, draw]))
             settings: dict[str, Any] = {}
             if found.cls and isinstance(given, dict):
-                names = positional(found.cls.__init__)
+                names = positional(found.cls)
                 settings = {n: v for n, v in given.items() if n in names}
                 given = {n: v for n, v in given.items() if n not in names}
             arrays, config = _arguments(found.f, found.name, given)

@@ -1,5 +1,6 @@
 """What is found in a module: pairs of functions, closures, losses and layers, each as subjects."""
 
+import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,8 +12,8 @@ import numpy as np
 from gradcheck import adapters, layers, losses
 from gradcheck.adapters import BACKWARD, FORWARD, Closure, Pair
 from gradcheck.inputs import InputError
-from gradcheck.layers import Layer, positional
-from gradcheck.losses import Fixed, Loss
+from gradcheck.layers import Fixed, Layer, positional
+from gradcheck.losses import Loss
 from gradcheck.subjects import Subject, copied, is_float, made_of, on_grid, pair
 
 Array = np.ndarray
@@ -71,6 +72,7 @@ class Found:
         names = list(positional(self.f))[: len(arrays)]
         notes: list[str] = []
         config = config or {}
+        how: Any = self.how
         match self.how:
             case None:
                 assert self.g is not None
@@ -83,9 +85,6 @@ class Found:
                 names += more
             case Pair() if not any(str(n).startswith("dy") for n in self.how.order):
                 _may_lack_dy(self, arrays)
-                how = self.how
-            case _:
-                how = self.how
         made = how(self.module)
         subject = pair(made.forward, made.backward, arrays, config, None, self.name, axes)
         subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
@@ -108,14 +107,14 @@ def find(module: ModuleType) -> list[Found]:
     taken = {f.f.__name__ for f in found} | {f.g.__name__ for f in found if f.g}
     taken |= {f.how.backward for f in found if isinstance(f.how, Pair)}
     for name, f in own.items():
-        if name in taken:
+        if name in taken or name.startswith("_"):  # a helper, which its callers answer for
             continue
         if adapters.is_closure(f):
             found.append(Found(name, "closure", module, f, Closure(name)))
         elif losses.is_loss(name, f):
             found.append(Found(name, "loss", module, f, Loss(name, 0)))
     for name, cls in classes.items():
-        found += _of_class(module, name, cls)
+        found += _of_class(module, name, cls) if not name.startswith("_") else ()
     return sorted(found, key=lambda f: _line(f.f))
 
 
@@ -156,13 +155,10 @@ def _of_class(module: ModuleType, name: str, cls: type) -> Iterator[Found]:
 
 
 def _is_abstract(f: FunctionType) -> bool:
-    """Whether a method is only to be overridden."""
-    return (
-        getattr(f, "__isabstractmethod__", False)
-        or not set(f.__code__.co_names) - {"NotImplementedError"}
-        and not f.__code__.co_varnames[1:]
-        and len(f.__code__.co_code) < 20
-    )
+    """Whether a method is only to be overridden: it says nothing, or that it is not implemented."""
+    node = adapters.tree(f)
+    idle = (ast.Pass, ast.Raise, ast.Expr)
+    return node is not None and all(isinstance(stmt, idle) for stmt in node.body)
 
 
 def _may_lack_dy(found: Found, arrays: tuple) -> None:
@@ -238,6 +234,12 @@ def _of_layer(
     assert isinstance(how, Layer)
     how = replace(how, arguments=constructor, options=tuple((settings or {}).items()))
     how, own, notes = layers.examined(found.cls, how, arrays)
+    # a target, say: its gradient is not wanted where there is one of another input
+    loose = [k for k, a in enumerate(arrays) if is_float(a) and how.gradients[k] is None]
+    if any(how.gradients):
+        arrays = tuple(Fixed(a) if k in loose else a for k, a in enumerate(arrays))
+        kept = tuple(g for k, g in enumerate(how.gradients) if k not in loose)
+        how = replace(how, gradients=kept)
     values = [on_grid(rng.standard_normal(a.shape)) for a in own.values()]
     if how.adds_up(found.module, (*arrays, *values)):
         notes.append("its gradients add up over calls: set them to zero before each backward")

@@ -30,6 +30,18 @@ class LayerError(ValueError):
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """An argument that is not differentiated: nothing gives a gradient of it."""
+
+    value: Any
+
+
+def freed(a: Any) -> Any:
+    """The value of an argument, of a fixed one a copy."""
+    return copy.deepcopy(a.value) if isinstance(a, Fixed) else a
+
+
+@dataclass(frozen=True)
 class Layer:
     """How a class becomes a pair; calling this with its module makes it.
 
@@ -54,7 +66,7 @@ class Layer:
         run, back = self.methods
 
         def ran(arrays: tuple, earlier: int) -> tuple[Any, Any]:
-            layer, given = self.built(cls), arrays[: self.given]
+            layer, given = self.built(cls), tuple(map(freed, arrays[: self.given]))
             if any(_at(layer, p) is None for p in self.parameters):
                 getattr(layer, run)(*given, **self.unkept())  # it makes them now
             for _ in range(earlier):
@@ -65,7 +77,7 @@ class Layer:
             return (y if self.output == ("returned",) else _at(layer, self.output)), layer
 
         def forward(*arrays: Any, earlier_forwards: int = 0) -> tuple[Any, Any]:
-            given, fresh = arrays[: self.given], None
+            given, fresh = tuple(map(freed, arrays[: self.given])), None
             with seeded():
                 if earlier_forwards:
                     first, fresh = ran(copied(arrays), 0)
@@ -74,15 +86,15 @@ class Layer:
                 fresh = None  # it has a state, which the forward may use
             return y, (layer, fresh, given)
 
-        def gradients(layer: Any, dy: Any, given: tuple) -> tuple:
+        def gradients(layer: Any, given: tuple, *dy: Any) -> tuple:
             with seeded():
-                returned = getattr(layer, back)(*self.handed(cls, dy, given))
+                returned = getattr(layer, back)(*self.handed(cls, dy[0], given))
             return tuple(_found(layer, returned, path) for path in self.gradients)
 
         def backward(dy: Any, cache: Any) -> tuple:
             layer, fresh, given = copy.deepcopy(cache)
-            grads = gradients(layer, dy, given)
-            if fresh is not None and not _same(grads, gradients(fresh, *copied((dy,)), given)):
+            grads = gradients(layer, given, dy)
+            if fresh is not None and not _same(grads, gradients(fresh, given, *copied((dy,)))):
                 raise ContractError(
                     "not-repeatable",
                     f"{self.name}.{back} uses what an earlier {run} kept, not the last one: "
@@ -198,10 +210,10 @@ def examined(
     for p in sorted(found, key=len):  # self.W before self.params[0], where they are one array
         distinct.setdefault(id(own[p]), p)
     paths = tuple(sorted(distinct.values(), key=list(own).index))
-    of_inputs = _of_inputs(made, returned, names, floats, len(paths))
+    returns_all = isinstance(returned, (tuple, list)) and len(returned) == len(floats) + len(own)
+    of_inputs = _of_inputs(made, returned, names, floats)
     gradients: dict[int, Path | None] = dict(zip(floats, of_inputs, strict=True))
-    several = isinstance(returned, (tuple, list)) and len(returned) == len(floats) + len(own)
-    if not found and several:  # backward returns those of the parameters too
+    if not found and returns_all:  # backward returns those of the parameters too
         paths = tuple(own)
         found = {p: ("returned", len(floats) + k) for k, p in enumerate(own)}
     if not any(gradients.values()) and not found:
@@ -227,9 +239,7 @@ def _names(paths: tuple[Path, ...], taken: list[str]) -> list[str]:
     return [name(p) for p in paths]
 
 
-def _of_inputs(
-    layer: Any, returned: Any, names: list[str], floats: list[int], parameters: int
-) -> list[Path | None]:
+def _of_inputs(layer: Any, returned: Any, names: list[str], floats: list[int]) -> list[Path | None]:
     """Where the gradient of each float input is."""
     if isinstance(returned, dict):
         return [("returned", k) if (k := _key(returned, names[i])) else None for i in floats]
@@ -239,8 +249,8 @@ def _of_inputs(
     if returned is not None:
         return [("returned",), *[None] * (len(floats) - 1)]
     found: list[Path | None] = []
-    for k, i in enumerate(floats):
-        wanted = [f"d{names[i]}", f"d_{names[i]}", f"grad_{names[i]}", *(INPUTS if not k else ())]
+    for j, i in enumerate(floats):
+        wanted = [f"d{names[i]}", f"d_{names[i]}", f"grad_{names[i]}", *(INPUTS if not j else ())]
         found.append(next(((n,) for n in wanted if _at(layer, (n,)) is not None), None))
     return found
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters import LOSS, returned_names, returns, tree
-from gradcheck.layers import methods, positional, seeded
+from gradcheck.layers import freed, methods, seeded
 from gradcheck.subjects import Adapted, ContractError, is_float
 
 Array = np.ndarray
@@ -23,13 +23,6 @@ Array = np.ndarray
 
 class LossError(ValueError):
     """A loss whose gradients cannot be told apart, and why."""
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """An argument that is not differentiated: the function gives no gradient of it."""
-
-    value: Any
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class Loss:
         Raises:
             ContractError: it is no tuple of a loss and gradients.
         """
-        given = [copy.deepcopy(a.value) if isinstance(a, Fixed) else a for a in arrays]
+        given = [*map(freed, arrays)]
         first, options = given[: self.given], {**dict(self.options), **config}
         own = dict(zip(self.parameters, given[self.given :], strict=True))
         with seeded():
@@ -172,7 +165,7 @@ def matched(
     """
     paths: dict[int, tuple[Any, ...]] = {}
     floats = [i for i, a in enumerate(arrays) if is_float(a)]
-    left = []
+    left: list[int] = []
     for k, value in enumerate(found[1:], 1):
         if isinstance(value, dict):
             for i in floats:
@@ -186,9 +179,9 @@ def matched(
             paths |= {i: (k, j) for j, i in enumerate(floats)}
             continue
         said = listed[k].lower().replace("_", "") if k < len(listed) else ""
-        i = next((i for i in floats if i not in paths and said in _called(names[i])), None)
-        if i is not None:
-            paths[i] = (k,)
+        of = [i for i in floats if i not in paths and said in _called(names[i])]
+        if of:
+            paths[of[0]] = (k,)
         elif k >= len(listed) or _is_gradient(listed[k]) or not listed[k]:
             left.append(k)
     for k in left:

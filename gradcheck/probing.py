@@ -28,9 +28,7 @@ _LABELS = ("y", "t", "labels", "targets", "target", "y_true", "label")
 
 def constructor(cls: type, name: str, told: dict[str, Told]) -> tuple[Wanted, list[str]]:
     """What the constructor takes, and which of it are sizes."""
-    init = (
-        cls.__init__ if "__init__" in {k for c in cls.__mro__[:-1] for k in vars(c)} else _nothing
-    )
+    init = next((vars(c)["__init__"] for c in cls.__mro__[:-1] if "__init__" in vars(c)), _nothing)
     docs = (inspect.getdoc(init), inspect.getdoc(cls))
     parameters = positional(init)
     usual = {n: Told("d m") for n in parameters if n in _MATRICES}
@@ -92,10 +90,11 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
     if second:  # its backward raises, as the check will say
         yield second[0]
         return
-    words = f"{type(tried).__name__}: {tried}" if tried else "nothing was tried"
+    what = ", ".join(known.unknown or known.arrays)
+    words = next(iter(str(tried).splitlines()), "") if tried else "nothing was tried"
     raise InputError(
-        f"{found.name}: found no shape of {', '.join(known.unknown or known.arrays)} that {found.f.__name__} takes "
-        f'({words}); say it, e.g. --shapes "{_example(found, sizes)}"'
+        f"{found.name}: found no shape of {what} that {found.f.__name__} takes ({words}); say it, "
+        f'e.g. --shapes "{_example(found, sizes)}"'
     )
 
 
@@ -126,7 +125,7 @@ def _trials(known: Wanted, sizes: list[str]) -> Iterator[dict[str, Any]]:
 def _made(
     found: Found, known: Wanted, init: Wanted, sizes: list[str], inputs: list[str], seed: int
 ) -> Iterator[Subject | Exception]:
-    parameters = positional(found.cls.__init__)
+    parameters = positional(found.cls)
     for k, draw in enumerate(known.draws(seed)):
         settings = {n: draw.axes[n] for n in sizes}
         settings |= {n: draw.values[n] for n in parameters if n in init.arrays or n in init.numbers}
