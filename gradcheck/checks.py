@@ -233,7 +233,7 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
         arguments = {n: replace(a, verdict="unresolved", why="flat") for n, a in arguments.items()}
         message = "y does not move with any argument here: every gradient is zero, none could fail"
         findings = [Finding("vacuous", message, None, subject.file, None, subject.case())]
-    notes += blind_spots(subject, grads)
+    notes += [*blind_spots(subject, grads), *subject.notes]
     return replace(_conclude(subject, value, arguments, findings), notes=tuple(notes))
 
 

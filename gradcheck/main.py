@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gradcheck.report import Report
 
 USAGE = """\
-gradcheck [TARGET ...] [--json] [--seed N] [--quick] [--apply] [-v]
+gradcheck [TARGET ...] [--shapes TEXT] [--json] [--seed N] [--quick] [--apply] [-v]
        gradcheck step TARGET
 
 TARGET is a shipped name, FILE.py[::name], a folder or module:function; without one,
@@ -55,6 +55,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 def _check(argv: list[str]) -> int:
     parser = _parser("gradcheck")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to check")
+    parser.add_argument(
+        "--shapes",
+        default="",
+        metavar="TEXT",
+        help='of arguments, as in "x: n d; w: d m; y: n < m"',
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="numeric only, without JAX")
     parser.add_argument(
@@ -73,7 +79,7 @@ def _check(argv: list[str]) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         for target in options.targets:
             try:
-                checks += resolve(target)
+                checks += resolve(target, options.shapes)
             except TargetError as error:
                 refused.append(str(error))
         twin = autodiff.available() and not options.quick
