@@ -243,7 +243,7 @@ lstm_step: fail
          dc = dc_next * f
          di, df, dg = dc_next * g, dc_next * c, dc_next * i
   it mends dh, dc, dw_x, dw_h, db too
-  at N=#, D=#, H=#, float#, seed #; in Python:
+  at N=#, D=#, H=#, float64, seed #; in Python:
     from gradcheck.checks import check_subject
     from gradcheck.discovery import resolve
     (found,) = resolve('mine.py::lstm_step')
