@@ -18,6 +18,8 @@ from gradcheck.loading import TargetError as TargetError
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject, copied, pair
 
+WANTED = "wanted a function f, or f_forward, and its f_backward"
+
 
 @dataclass(frozen=True)
 class Check:
@@ -66,8 +68,7 @@ def resolve(target: str) -> list[Check]:
         have = ", ".join(c.name for c in checks) or "none"
         what = f"pair {wanted}" if wanted else "pair"
         raise (TargetError if wanted else NoPairError)(
-            f"{source}: holds no {what} (pairs found: {have}); wanted a function f, or f_forward, "
-            "and its f_backward"
+            f"{source}: holds no {what} (pairs found: {have}); {WANTED}"
         )
     return chosen
 
@@ -81,10 +82,7 @@ def _folder(folder: Path) -> list[Check]:
         except TargetError as error:
             checks.append(Check(str(file), partial(_refuse, error), str(file)))
     if not checks:
-        raise NoPairError(
-            f"{folder}: no file in this folder holds a pair; wanted a function f, or f_forward, "
-            "and its f_backward"
-        )
+        raise NoPairError(f"{folder}: no file in this folder holds a pair; {WANTED}")
     return checks
 
 
