@@ -21,6 +21,8 @@ from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject
 from gradcheck.told import ShapeError, Told, in_line
 
+WANTED = "wanted a function f, or f_forward, and its f_backward"
+
 
 @dataclass(frozen=True)
 class Check:
@@ -78,8 +80,7 @@ def resolve(target: str, shapes: str = "") -> list[Check]:
         have = ", ".join(c.name for c in checks) or "none"
         what = f"pair {wanted}" if wanted else "pair"
         raise (TargetError if wanted else NoPairError)(
-            f"{source}: holds no {what} (pairs found: {have}); wanted a function f, or f_forward, "
-            "and its f_backward"
+            f"{source}: holds no {what} (pairs found: {have}); {WANTED}"
         )
     return chosen
 
@@ -99,10 +100,7 @@ def _folder(folder: Path, told: dict[str, Told]) -> list[Check]:
         except TargetError as error:
             checks.append(Check(str(file), partial(_refuse, error), str(file)))
     if not checks:
-        raise NoPairError(
-            f"{folder}: no file in this folder holds a pair; wanted a function f, or f_forward, "
-            "and its f_backward"
-        )
+        raise NoPairError(f"{folder}: no file in this folder holds a pair; {WANTED}")
     return checks
 
 

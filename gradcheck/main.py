@@ -2,24 +2,30 @@
 
 import argparse
 import contextlib
+import io
 import json
 import os
-import signal
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcheck.discovery import Check
     from gradcheck.report import Report
 
+PATIENCE = 0.5  # seconds of checks after which processes are started, which takes about as long
 USAGE = """\
+<<<<<<< HEAD
 gradcheck [TARGET ...] [--shapes TEXT] [--json] [--seed N] [--quick] [--apply] [-v]
+=======
+gradcheck [TARGET ...] [--json] [--github] [--seed N] [--quick] [--if-any] [--apply] [-v]
+>>>>>>> plugin
        gradcheck step TARGET
 
 TARGET is a shipped name, FILE.py[::name], a folder or module:function; without one,
@@ -30,12 +36,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status is 1 if anything fails, else 2 if anything could not be
     checked or decided, else 0."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # of an encoding that may lack the marks
+            stream.reconfigure(errors="replace")
     try:
         if argv[:1] == ["step"]:
             return _step(argv[1:])
         return _check(argv)
-    except KeyboardInterrupt:
-        print("gradcheck: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"gradcheck: interrupted{error}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -66,14 +75,24 @@ def _check(argv: list[str]) -> int:
     parser.add_argument(
         "--apply", action="store_true", help="write the verified fixes; FILE is kept as FILE.orig"
     )
+    parser.add_argument(
+        "--if-any", action="store_true", help="a target without a pair is no failure"
+    )
+    parser.add_argument(
+        "--github",
+        action="store_true",
+        default=os.environ.get("GITHUB_ACTIONS") == "true",
+        help="print annotations of GitHub Actions too (default there)",
+    )
     parser.add_argument("-v", action="store_true", help="print every argument of every pair")
     options = parser.parse_args(argv)
     if options.seed < 0:
         return _refuse(f"--seed is {options.seed}; wanted 0 or more")
-    from gradcheck import autodiff, catalogue
-    from gradcheck.discovery import TargetError, resolve
+    from gradcheck import autodiff
+    from gradcheck.loading import apart
 
     start = time.perf_counter()
+<<<<<<< HEAD
     checks, refused = [], []
     # what the checked code prints must not end up in the report
     with contextlib.redirect_stdout(sys.stderr):
@@ -85,8 +104,19 @@ def _check(argv: list[str]) -> int:
         twin = autodiff.available() and not options.quick
         if options.targets:
             reports = [_run(check, options.seed, twin) for check in checks]
+=======
+    twin = autodiff.available() and not options.quick
+    reports: list[Report] = []
+    with apart():
+        checks, refused = _checks(options.targets, options.if_any)
+        try:
+            for report in _reports(checks, options.seed, twin, not options.targets):
+                reports.append(report)
+        except KeyboardInterrupt:
+            stopped = f"interrupted after {len(reports)} of {len(checks)} pairs"
+>>>>>>> plugin
         else:
-            reports = _run_all(catalogue.names(), options.seed, twin)
+            stopped = ""
     seconds = time.perf_counter() - start
     if options.json:
         print(json.dumps(_object(reports, refused, options.seed, seconds), allow_nan=False))
@@ -98,9 +128,46 @@ def _check(argv: list[str]) -> int:
             print(*reports, sep="\n")
     if options.apply:
         refused += _apply(reports)
-    for message in refused:
+    if options.github and not options.json:
+        from gradcheck.annotations import annotations
+
+        for line in annotations([*reports, *_as_reports(refused)]):
+            print(line)
+    for message in [*refused, *[stopped] * bool(stopped)]:
         print(f"gradcheck: {message}", file=sys.stderr)
+    if stopped:
+        return 130
+    if not reports and not refused and not options.json:
+        print("gradcheck: nothing to check: no target holds a pair", file=sys.stderr)
     return _status([r.verdict for r in reports] + ["error"] * len(refused))
+
+
+def _checks(targets: list[str], if_any: bool) -> tuple[list[tuple["Check", str]], list[str]]:
+    """Each pair with the target that gives it alone, and why targets give none.
+
+    `if_any`: a target without a pair is no failure, and a file that holds none is not run.
+    """
+    from gradcheck import catalogue
+    from gradcheck.discovery import WANTED, resolve, shipped
+    from gradcheck.loading import NoPairError, TargetError, files, speaks
+
+    if not targets:
+        return [(shipped(name), name) for name in catalogue.names()], []
+    checks: list[tuple[Check, str]] = []
+    refused: list[str] = []
+    for target in targets:
+        folder, before = Path(target).is_dir(), len(checks) + len(refused)
+        for part in map(str, files(Path(target))) if folder else [target]:
+            try:
+                if not if_any or not Path(part).is_file() or speaks(Path(part)):
+                    checks += [(c, part) for c in resolve(part)]
+            except NoPairError as error:
+                refused += [] if folder or if_any else [str(error)]
+            except TargetError as error:
+                refused.append(str(error))
+        if folder and not if_any and len(checks) + len(refused) == before:
+            refused.append(f"{target}: no file in this folder holds a pair; {WANTED}")
+    return checks, refused
 
 
 def _apply(reports: list["Report"]) -> list[str]:
@@ -119,53 +186,59 @@ def _apply(reports: list["Report"]) -> list[str]:
     return refused
 
 
-def _run_all(names: list[str], seed: int, twin: bool) -> list["Report"]:
-    """The reports of everything shipped, from one process per core."""
-    import multiprocessing
+def _reports(
+    checks: list[tuple["Check", str]], seed: int, twin: bool, shipped: bool
+) -> Iterator["Report"]:
+    """The reports in order: at first from here, and what is left after a while from every core.
 
-    # the arrays are small: threads of the linear algebra would only wait for each other
-    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
-    context = multiprocessing.get_context("spawn")
-    # the models stand last and take longest, so they begin
-    tasks = [(name, seed, twin) for name in reversed(names)]
-    pool = ProcessPoolExecutor(mp_context=context, initializer=_leave_ctrl_c_to_the_parent)
-    try:
-        return [*pool.map(_run_shipped, tasks)][::-1]
-    except BrokenProcessPool:  # a compiler can abort the process it runs in
-        return [_run_alone(context, task) for task in reversed(tasks)]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    The models stand last among what is shipped and take longest, so there they begin.
+    """
+    from gradcheck.processes import cores, in_processes
+
+    start = time.perf_counter()
+    for k, (check, _) in enumerate(checks):
+        late = shipped or time.perf_counter() - start > PATIENCE
+        if late and len(checks) - k > 1 and cores() > 1:
+            tasks = [
+                (origin, [o for _, o in checks[:i]].count(origin), c.name, seed, twin)
+                for i, (c, origin) in enumerate(checks)
+            ]
+            yield from in_processes(_run_task, tasks[k:], _died, shipped)
+            return
+        yield _run(check, seed, twin)
 
 
-def _run_alone(context: Any, task: tuple[str, int, bool]) -> "Report":
-    """One report from a process of its own, which may die."""
+def _run_task(task: tuple[str, int, str, int, bool]) -> "Report":
+    """The report of one of the pairs of a target."""
+    origin, at, _, seed, twin = task
+    return _run(_resolved(origin)[at], seed, twin)
+
+
+@cache
+def _resolved(target: str) -> list["Check"]:
+    from gradcheck.discovery import resolve
+
+    return resolve(target)
+
+
+def _died(task: tuple[str, int, str, int, bool]) -> "Report":
     from gradcheck.report import Report
 
-    with ProcessPoolExecutor(1, context, _leave_ctrl_c_to_the_parent) as pool:
-        try:
-            return pool.submit(_run_shipped, task).result()
-        except BrokenProcessPool:
-            name, seed, _ = task
-            message = f"{name}: the process that checked it died; try another --seed than {seed}"
-            return Report(name, "error", message)
-
-
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _run_shipped(task: tuple[str, int, bool]) -> "Report":
-    from gradcheck.discovery import shipped
-
-    name, seed, twin = task
-    return _run(shipped(name), seed, twin)
+    origin, _, name, seed, _ = task
+    file = origin.partition("::")[0]
+    message = (
+        f"{name}: the process that checked it died, by os._exit or in compiled code; try another "
+        f"--seed than {seed}"
+    )
+    return Report(name, "error", message, file if file.endswith(".py") else None)
 
 
 def _run(check: "Check", seed: int, twin: bool) -> "Report":
     from gradcheck.checks import check_subject
+    from gradcheck.loading import beside
     from gradcheck.report import Report, merge
 
+<<<<<<< HEAD
     try:
         subjects = list(check.subjects(seed, twin))
         reports = [check_subject(s, seed) for s in subjects]
@@ -185,6 +258,19 @@ from gradcheck.discovery import resolve
 (found,) = resolve({target!r})
 subject = [*found.subjects({seed}, {twin})][{k}]  # its inputs are subject.arrays
 print(check_subject(subject, {seed}))"""
+=======
+    with beside(Path(check.file)) if check.file else contextlib.nullcontext():
+        try:
+            subjects = list(check.subjects(seed, twin))
+            reports = [check_subject(s, seed) for s in subjects]
+            return _diagnosed(check, merge(reports), subjects, reports, seed)
+        except (Exception, SystemExit) as error:
+            words = str(error).splitlines()[:1]
+            message = words[0] if words else type(error).__name__
+            if not isinstance(error, ValueError):
+                message = f"{check.name}: running it raised {type(error).__name__}: {message}"
+            return Report(check.name, "error", message, check.file)
+>>>>>>> plugin
 
 
 def _diagnosed(
@@ -218,6 +304,7 @@ def _step(argv: list[str]) -> int:
     parser.add_argument("target", metavar="TARGET", help="the pair to step through")
     options = parser.parse_args(argv)
     from gradcheck.discovery import TargetError, resolve
+    from gradcheck.loading import beside
     from gradcheck.stepper import print_steps
 
     try:
@@ -225,7 +312,8 @@ def _step(argv: list[str]) -> int:
         if len(checks) > 1:
             names = ", ".join(f"{options.target}::{c.name}" for c in checks)
             return _refuse(f"{options.target} holds {len(checks)} pairs; wanted one of {names}")
-        return print_steps(checks[0], options.seed)
+        with beside(Path(checks[0].file)) if checks[0].file else contextlib.nullcontext():
+            return print_steps(checks[0], options.seed)
     except (TargetError, ValueError) as error:
         return _refuse(str(error))
 
@@ -241,13 +329,24 @@ def _status(verdicts: list[str]) -> int:
     return 2 if {"error", "unresolved"} & set(verdicts) else 0
 
 
+def _as_reports(refused: list[str]) -> list["Report"]:
+    """The targets that could not be checked, as reports."""
+    from gradcheck.report import Report
+
+    names = [m.split(":")[0] for m in refused]
+    return [
+        Report(name, "error", m, name if name.endswith(".py") else None)
+        for name, m in zip(names, refused, strict=True)
+    ]
+
+
 def _object(
     reports: list["Report"], refused: list[str], seed: int, seconds: float
 ) -> dict[str, Any]:
     """The object that --json prints."""
-    from gradcheck.report import Report, worst
+    from gradcheck.report import worst
 
-    checks = [*reports, *(Report(m.split(":")[0], "error", m) for m in refused)]
+    checks = [*reports, *_as_reports(refused)]
     versions = {}
     for package in ("scratchnn", "numpy", "scipy", "jax"):
         with contextlib.suppress(PackageNotFoundError):

@@ -133,7 +133,7 @@ def test_a_folder_with_a_broken_file(capsys, write, tmp_path):
     status, report = run_json(capsys, str(tmp_path))
     assert status == 2
     assert {c["name"]: c["verdict"] for c in report["checks"]} == {broken: "error", "scale": "pass"}
-    assert report["checks"][0]["message"].startswith(f"{broken}:1: importing it raised ZeroDiv")
+    assert report["checks"][1]["message"].startswith(f"{broken}:1: importing it raised ZeroDiv")
 
 
 def test_a_folder_without_pairs(capsys, write, tmp_path):
