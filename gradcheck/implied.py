@@ -44,8 +44,15 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
     upstream: tuple[str, ...] = ()
     looped = ""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
-            given = node.args.args[0].arg
+        within = node.lineno <= line <= (node.end_lineno or 0) if hasattr(node, "lineno") else False
+        if (
+            isinstance(node, ast.FunctionDef)
+            and node.name == function
+            and node.args.args
+            and within
+        ):
+            names = [a.arg for a in node.args.args]
+            given = names[1] if names[0] == "self" and len(names) > 1 else names[0]
             upstream = (given,)
             for stmt in ast.walk(node):
                 if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:
