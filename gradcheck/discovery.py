@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import catalogue, inputs
+from gradcheck import catalogue, inputs, suites
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject, copied, pair
 
@@ -122,22 +122,25 @@ def _load(file: Path) -> ModuleType:
 
 
 def _pairs(module: ModuleType, source: str) -> list[Check]:
-    """Every f or f_forward beside an f_backward, in the order of the file."""
+    """What suites know, then each f or f_forward beside an f_backward, in the order of the file."""
     own = {
         k: v
         for k, v in vars(module).items()
         if inspect.isfunction(v) and v.__module__ == module.__name__
     }
-    found = []
+    file = getattr(module, "__file__", source)
+    known = suites.of(module)
+    taken = {f for r in known for f in r.functions}
+    found = [Check(r.name, r.subjects, file) for r in known]
     for name, f_backward in own.items():
         stem = name.removesuffix("_backward")
         f = own.get(stem) or own.get(f"{stem}_forward")
-        if stem != name and f is not None:
+        if stem != name and f is not None and f_backward not in taken:
             found.append(
                 Check(
                     stem,
                     _subjects(module, stem, f, f_backward),
-                    getattr(module, "__file__", source),
+                    file,
                 )
             )
     return found
