@@ -1,16 +1,24 @@
-"""How many known mistakes does `gradcheck.repair` undo? The developed half of the corpus.
+"""What `gradcheck FILE.py` says of known mistakes: the name, the line, the fix. The whole corpus.
 
-Each text with a mistake is written to a file, checked, and repaired within eight seconds. A repair
-is the original where its text is, but for layout, or where it is in the same line and its gradients
-are the same on fresh inputs. Times are of the processor, of the one process that searches.
+Each text with a mistake is a file of its own, checked as the command does, without JAX. A line is
+right if it is in a statement that holds an edited line; where statements miss, the one before
+or after. A name is right if the corpus accepts it. A repair is the original if the text is the same
+but for layout, or the gradients are the same on fresh inputs. Times are of the processor, of the
+diagnosis: placing, naming and the search. Right pairs are given to the search too.
 """
 
 import ast
+import contextlib
+import io
+import os
 import random
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,82 +27,100 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from gradcheck import discovery
-from gradcheck.checks import check_subject
-from gradcheck.corpus import Specimen, specimens
-from gradcheck.instrument import reach
-from gradcheck.repair import Repair, repair
+from gradcheck import discovery, main
+from gradcheck.corpus import HALVES, Specimen, specimens
+from gradcheck.repair import applied, repair
+from gradcheck.report import Finding
 from gradcheck.subjects import Subject, copied
 
-QUICK = 20  # mistakes in a trial run
-SEEDS = 2  # of draws that the repair may use
-FRESH = 1000  # seed of those on which it is compared with the original
+QUICK = 40  # texts in a trial run
+FRESH = 1000  # seed of the draws on which a repair is compared with the original
 ALIKE = 1e-9
-CLOCK = 900.0  # the machine may have other work; times are of the processor
+CRASHED = ("raises", "not-implemented")
 
 
 def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
-    """One row per mistake."""
-    chosen = [s for s in specimens("developed") if s.kinds]
+    """One row per mistake, and one per right pair."""
+    chosen = [s for half in HALVES for s in specimens(half)]
     if quick:
-        chosen = sorted(random.Random(seed).sample(chosen, QUICK), key=lambda s: s.name)
-    return [treat(s, seed) for s in chosen]
+        chosen = random.Random(seed).sample(chosen, QUICK)
+    # the arrays are small: threads of the linear algebra would only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    rows = []
+    with ProcessPoolExecutor() as pool:
+        for k, some in enumerate(pool.map(partial(treat, seed=seed), chosen)):
+            rows += some
+            if k % 50 == 0:
+                print(f"{k} of {len(chosen)} texts", file=sys.stderr, flush=True)
+    return rows
 
 
-def treat(specimen: Specimen, seed: int) -> dict[str, Any]:
-    """What became of one mistake."""
-    row = {
+def treat(specimen: Specimen, seed: int) -> list[dict[str, Any]]:
+    """What is said of one text."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        file = Path(folder) / f"{specimen.name.replace('-', '_')}.py"
+        file.write_text(specimen.source)
+        checks = discovery.resolve(str(file))
+        if not specimen.kinds:
+            return [_right(specimen, check, seed) for check in checks]
+        (check,) = [c for c in checks if c.name == specimen.pair]
+        return [_mistaken(specimen, check, Path(folder), seed)]
+
+
+def _right(specimen: Specimen, check: discovery.Check, seed: int) -> dict[str, Any]:
+    with np.errstate(all="ignore"):
+        found = repair(list(check.subjects(seed, False)), seconds=2, seed=seed)
+    words = "repaired" if found else "left alone"
+    return {"half": specimen.half, "name": specimen.name, "pair": check.name, "right": words}
+
+
+def _mistaken(
+    specimen: Specimen, check: discovery.Check, folder: Path, seed: int
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "half": specimen.half,
         "name": specimen.name,
         "pair": specimen.pair,
         "kinds": list(specimen.kinds),
         "single": _is_single(specimen),
-        "mistake": [specimen.source.splitlines()[k - 1].strip() for k in specimen.lines],
     }
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{specimen.name.rpartition('-')[0]}.py"
-        file.write_text(specimen.source)
-        checks = {c.name: c for c in discovery.resolve(str(file))}
-        subjects = [
-            s for k in range(SEEDS) for s in checks[specimen.pair].subjects(seed + k, False)
-        ]
-        failed = next((s for s in subjects if not _passes(s, seed)), None)
-        if failed is None:
-            return row | {"fate": "undetected"}
-        called = {f.__name__ for f in reach([failed.backward])} - {failed.backward.__name__}
-        trusted = [
-            f"{name}_backward"
-            for name, c in checks.items()
-            if f"{name}_backward" in called
-            and all(_passes(s, seed) for s in c.subjects(seed, False))
-        ]
-        start, began = _processor(), time.perf_counter()
-        others = [s for s in subjects if s is not failed]
-        found = repair([failed, *others], trusted=trusted, clock=CLOCK, seed=seed)
-        row |= {"seconds": _processor() - start, "wall": time.perf_counter() - began}
-        if found is None:
-            return row | {"fate": "not repaired"}
-        first = found.edits[0]
-        same = _same(specimen, found) or (
-            first.line in specimen.lines and _equivalent(specimen, found, Path(folder), seed)
-        )
-        return row | {
-            "fate": "repaired",
-            "edits": [[e.line, e.before, e.after] for e in found.edits],
-            "original": same,
-            "line": first.line in specimen.lines,
-            "kind": found.kind,
-            "named": found.kind in specimen.kinds,
-            "tried": found.tried,
-        }
+    start, began = _processor(), time.perf_counter()
+    report = main._run(check, seed, False)
+    seconds, wall = _processor() - start, time.perf_counter() - began
+    row |= {"seconds": seconds - report.seconds, "wall": wall - report.seconds}
+    row["detected"] = report.verdict == "fail"
+    if not row["detected"] or not report.findings:
+        return row
+    first = report.findings[0]
+    true, lines = _statements(specimen), first.lines or (first.line,) * (first.line is not None)
+    place = next((k for k, line in enumerate(lines, 1) if line in true), 0)
+    row |= {
+        "kind": first.kind,
+        "named": _named(first, specimen),
+        "crashed": first.kind in CRASHED,
+        "lines": list(lines),
+        "place": place,
+        "repaired": first.fix is not None,
+        "message": first.message,
+        "notes": list(report.notes),
+    }
+    if first.fix:
+        text = applied(specimen.source, [first.fix])
+        same = ast.dump(ast.parse(text)) == ast.dump(ast.parse(specimen.right))
+        row["original"] = same or _equivalent(specimen, text, folder, seed)
+        row["edits"] = [[e.line, e.before, e.after] for e in first.fix.edits]
+    return row
 
 
-def _passes(subject: Subject, seed: int) -> bool:
-    return check_subject(subject, seed, twin=False).verdict != "fail"
+def _named(finding: Finding, specimen: Specimen) -> str:
+    if finding.kind == "unnamed":
+        return "unnamed"
+    return "right" if finding.kind in specimen.kinds else "wrong"
 
 
 def _processor() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime + time.process_time()
 
 
 def _is_single(specimen: Specimen) -> bool:
@@ -103,23 +129,27 @@ def _is_single(specimen: Specimen) -> bool:
     return len(old) == len(new) and sum(a != b for a, b in zip(old, new, strict=True)) == 1
 
 
-def _same(specimen: Specimen, found: Repair) -> bool:
-    return ast.dump(ast.parse(found.text)) == ast.dump(ast.parse(specimen.right))
+def _statements(s: Specimen) -> set[int]:
+    """The first lines of the statements that hold the edited lines, and those lines."""
+    found = set(s.lines)
+    for node in ast.walk(ast.parse(s.source)):
+        if isinstance(node, ast.stmt):
+            inner = getattr(node, "body", None)
+            last = inner[0].lineno - 1 if inner else node.end_lineno or node.lineno
+            if any(node.lineno <= line <= last for line in s.lines):
+                found.add(node.lineno)
+    return found
 
 
-def _equivalent(specimen: Specimen, found: Repair, folder: Path, seed: int) -> bool:
+def _equivalent(specimen: Specimen, text: str, folder: Path, seed: int) -> bool:
     """Whether the gradients are those of the original, on three fresh draws."""
     results = []
-    for k, text in enumerate((found.text, specimen.right)):
+    for k, source in enumerate((text, specimen.right)):
         file = folder / f"compared_{k}_{specimen.name.replace('-', '_')}.py"
-        file.write_text(text)
+        file.write_text(source)
         (check,) = discovery.resolve(f"{file}::{specimen.pair}")
-        results.append(
-            [
-                _gradients(s)
-                for s, _ in zip(check.subjects(FRESH + seed, False), "123", strict=False)
-            ]
-        )
+        draws = zip(check.subjects(FRESH + seed, False), range(3), strict=False)
+        results.append([_gradients(s) for s, _ in draws])
     return all(
         np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=ALIKE, atol=ALIKE * np.max(np.abs(b)))
         for one, other in zip(*results, strict=True)
@@ -135,49 +165,63 @@ def _gradients(subject: Subject) -> Sequence[np.ndarray]:
         return copied(subject.gradients(dy, ran))
 
 
-def total(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Shares of the rows, in per cent, and times of the processor in seconds."""
-    detected = [r for r in rows if r["fate"] != "undetected"]
-    repaired = [r for r in detected if r["fate"] == "repaired"]
-    times = sorted(r["seconds"] for r in detected)
+def total(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Counts, shares in per cent, and times of the processor in seconds."""
+    wrong = [r for r in rows if "kinds" in r]
+    seen = [r for r in wrong if r["detected"]]
+    ran = [r for r in seen if not r["crashed"]]
+    single = [r for r in ran if r["single"]]
+    mended = [r for r in seen if r["repaired"]]
+    times = sorted(r["seconds"] for r in seen) or [0.0]
 
-    def share(part: int, whole: int) -> float:
-        return 100 * part / max(whole, 1)
+    def share(part: list, whole: list) -> float:
+        return 100 * len(part) / max(len(whole), 1)
 
     return {
-        "mistakes": len(rows),
-        "detected": len(detected),
-        "repaired_percent": share(len(repaired), len(detected)),
-        "original_percent": share(sum(r["original"] for r in repaired), len(repaired)),
-        "line_percent": share(sum(r["line"] for r in repaired), len(repaired)),
-        "named_percent": share(sum(r["named"] for r in repaired), len(repaired)),
-        "median": float(np.median(times)) if times else 0.0,
-        "p95": float(np.quantile(times, 0.95)) if times else 0.0,
+        "mistakes": len(wrong),
+        "detected": len(seen),
+        "named right": share([r for r in seen if r["named"] == "right"], seen),
+        "named wrong": share([r for r in seen if r["named"] == "wrong"], seen),
+        "line among": share([r for r in ran if r["place"]], ran),
+        "one line, fixed, right": share(
+            [r for r in ran if r["repaired"] and len(set(r["lines"])) == 1 and r["place"]], ran
+        ),
+        "crashed, placed": share(
+            [r for r in seen if r["crashed"] and r["place"]], [r for r in seen if r["crashed"]]
+        ),
+        "repaired, of all": share(mended, seen),
+        "repaired, of single edits": share([r for r in single if r["repaired"]], single),
+        "as the original": share([r for r in mended if r["original"]], mended),
+        "median s": float(np.median(times)),
+        "p95 s": float(np.quantile(times, 0.95)),
+        "right pairs": len(rows) - len(wrong),
+        "of them repaired": len([r for r in rows if r.get("right") == "repaired"]),
     }
 
 
 def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
-    """The shares, then what was not repaired and what was repaired in another way."""
+    """The shares by half; then, of the developed half only, what went wrong."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    titles = ("mistakes", "detected", "repaired", "original", "line", "named", "median", "p95")
-    for title in ("", *titles):
-        table.add_column(title, justify="left" if title == "" else "right")
-    for title, chosen in (("all", rows), ("one line for one", [r for r in rows if r["single"]])):
-        t = total(chosen)
-        shares = (f"{t[f'{k}_percent']:.1f} %" for k in ("repaired", "original", "line", "named"))
-        times = (f"{t['median']:.1f} s", f"{t['p95']:.1f} s")
-        table.add_row(title, str(t["mistakes"]), str(t["detected"]), *shares, *times)
+    totals = {half: total([r for r in rows if r["half"] == half]) for half in HALVES}
+    table.add_column("")
+    for half in HALVES:
+        table.add_column(half.replace("_", " "), justify="right")
+    for key in totals["developed"]:
+        count = key in ("mistakes", "detected", "right pairs", "of them repaired")
+        form = "{:.0f}" if count else "{:.2f}" if key.endswith(" s") else "{:.1f} %"
+        table.add_row(key, *(form.format(t[key]) for t in totals.values()))
     console.print(table)
     for r in rows:
-        words = f"{r['name']} {r['pair']} ({', '.join(r['kinds'])})"
-        if r["fate"] != "repaired":
-            console.print(
-                f"{r['fate']}: {words}: {'; '.join(r['mistake'])}", soft_wrap=True, markup=False
-            )
-        elif not (r["original"] and r["line"] and r["named"]):
-            off = [k for k in ("original", "line") if not r[k]] + [r["kind"] or "unnamed"] * (
-                not r["named"]
-            )
-            console.print(f"not {', '.join(off)}: {words}", soft_wrap=True, markup=False)
-            for line, before, after in r["edits"]:
+        if r["half"] != "developed" or not r.get("detected"):
+            continue
+        faults = [
+            *[f"named {r['kind']}"] * (r["named"] != "right"),
+            *[f"lines {r['lines']}"] * (not r["place"]),
+            *["not repaired"] * (not r["repaired"]),
+            *["not the original"] * (r["repaired"] and not r["original"]),
+        ]
+        if faults:
+            words = f"{r['name']} {r['pair']} ({', '.join(r['kinds'])}): {'; '.join(faults)}"
+            console.print(words, soft_wrap=True, markup=False)
+            for line, before, after in r.get("edits", ()):
                 console.print(f"    {line}: {before} -> {after}", soft_wrap=True, markup=False)

@@ -8,6 +8,7 @@ forward. Nothing is tuned: both bounds are measured on the code at hand.
 import contextlib
 import io
 import math
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def check(
     reference: Callable | None = None,
     seed: int = 0,
     order: int = 1,
+    diagnose: bool | None = None,
 ) -> Report:
     """Check a hand-written backward at one point.
 
@@ -57,6 +59,9 @@ def check(
         seed: of the cotangents, directions and jitter.
         order: 2 checks the derivative of the gradients too, and the adjoint against `jax.jvp`;
             it takes a reference.
+        diagnose: whether a wrong gradient is placed, named and, if its source can be had, mended,
+            which takes a second or several. By default yes, but not within a Hypothesis test, which
+            fails many times before it is done.
 
     Returns:
         A `Report`: `report.verdict` is pass, fail, unresolved, kink or error.
@@ -78,7 +83,19 @@ def check(
             f"order is {order}{', without a reference' * (reference is None)}; wanted 1, or 2 with "
             "reference=, the same function in JAX"
         )
-    return check_subject(pair(f, f_backward, arrays, config, reference), seed, order=order)
+    subject = pair(f, f_backward, arrays, config, reference)
+    report = check_subject(subject, seed, order=order)
+    if report.verdict == "fail" and (not _shrinking() if diagnose is None else diagnose):
+        from gradcheck.doctor import diagnosed
+
+        return diagnosed(report, [subject], seed)
+    return report
+
+
+def _shrinking() -> bool:
+    """Whether Hypothesis runs this test."""
+    hypothesis = sys.modules.get("hypothesis")
+    return hypothesis is not None and hypothesis.currently_in_test_context()
 
 
 def assert_gradients(f: Callable, f_backward: Callable, *arrays: Any, **options: Any) -> None:

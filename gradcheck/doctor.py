@@ -9,20 +9,23 @@ candidates are listed, never one guess.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from gradcheck import naming, placing
+from gradcheck import layerwise, naming, placing
 from gradcheck import repair as repairing
 from gradcheck.checks import cotangent
-from gradcheck.report import Edit, Entry, Finding, Fix, Report
+from gradcheck.report import Entry, Finding, Fix, Report
+from gradcheck.resized import resized
 from gradcheck.samples import Sample, take
 from gradcheck.subjects import Subject
 
 # kinds that the contract has told for certain: no number says it better
 TOLD = {"mutates", "not-repeatable", "raises", "not-implemented", "non-finite", "dtype"}
 TOLD |= {"vacuous", "forward-differs", "kink-convention", "ignores-upstream", "precision"}
+RIGHT = ("right", "consequence")  # verdicts of layerwise
 WORST = 4
 
 
@@ -40,12 +43,18 @@ def diagnosed(
     """
     if report.verdict != "fail" or not report.findings or repairing.WITHIN in os.environ:
         return report
-    placed = placing.place(subjects[0], seed)
+    subjects = _with_other_sizes(subjects, seed)
+    parts = _parts(subjects[0], seed)
+    wrong = {p.backward for p in parts if p.verdict == "wrong"}
+    trusted = sorted({p.backward for p in parts if p.verdict in RIGHT} - wrong)
+    placed = placing.place(subjects[0], seed, trusted)
     lines = [c.line for c in placed.lines]
-    found = repairing.repair(subjects, lines, seconds=seconds, seed=seed)
+    found = repairing.repair(subjects, lines, trusted, seconds, seed=seed)
     samples = _samples(subjects, seed)
     names = naming.names(samples) if len(samples) == 2 else {}
-    found_in = [_finding(f, names, found, placed, samples) for f in report.findings]
+    sized = len({_sizes(s) for s in subjects}) > 1
+    found_in = [_finding(f, names, found, placed, samples, sized) for f in report.findings]
+    found_in[0] = replace(found_in[0], why=(*_said_of(parts), *found_in[0].why))
     first, *others = sorted(found_in, key=lambda f: f.kind in ("unnamed", "forward-differs"))
     if found:  # one edit mends all, so it is shown once
         others = [replace(f, fix=None, why=()) for f in others]
@@ -53,8 +62,38 @@ def diagnosed(
     return replace(report, message=first.message, findings=(first, *others), case=case)
 
 
+def _sizes(subject: Subject) -> tuple:
+    return tuple(np.shape(a) for a in subject.arrays)
+
+
+def _with_other_sizes(subjects: Sequence[Subject], seed: int) -> list[Subject]:
+    """The subjects, and where they all have the same sizes, some of others after the first."""
+    first, *others = subjects
+    if len({_sizes(s) for s in subjects}) > 1:
+        return [first, *others]
+    return [first, *islice(resized(first, seed), 2), *others]
+
+
+def _parts(subject: Subject, seed: int) -> list[layerwise.Part]:
+    """What the pair is made of; nothing where its parts cannot be run alone."""
+    try:
+        return [*layerwise.parts(subject, seed)]
+    except Exception:  # the check has told of it
+        return []
+
+
+def _said_of(parts: list[layerwise.Part]) -> list[str]:
+    """Which parts are wrong, which only receive what is wrong; or that all are right."""
+    wrong = [str(p) for p in parts if p.verdict == "wrong"]
+    passive = [p.name for p in parts if p.verdict == "consequence"]
+    if not wrong:
+        right = dict.fromkeys(p.name for p in parts if p.verdict in RIGHT)
+        return [f"right when run alone: {', '.join(right)}"] if right else []
+    return [*wrong[:3], *[f"consequence only: {', '.join(passive)}"] * bool(passive)]
+
+
 def _samples(subjects: Sequence[Subject], seed: int) -> list[Sample]:
-    """The first two points at which the same gradients are wrong."""
+    """Two points at which the same gradients are wrong, of different sizes if there are such."""
     samples: list[Sample] = []
     for k, subject in enumerate(subjects):
         try:
@@ -66,9 +105,8 @@ def _samples(subjects: Sequence[Subject], seed: int) -> list[Sample]:
             continue
         if sample and sample.wrong and (not samples or sample.wrong == samples[0].wrong):
             samples.append(sample)
-        if len(samples) == 2:
-            break
-    return samples
+    others = [s for s in samples[1:] if s.sizes != samples[0].sizes] or samples[1:]
+    return [*samples[:1], *others[:1]]
 
 
 def _finding(
@@ -77,6 +115,7 @@ def _finding(
     found: repairing.Repair | None,
     placed: placing.Placed,
     samples: list[Sample],
+    sized: bool,
 ) -> Finding:
     name = names.get(finding.argument or "")
     kind, message, why = finding.kind, finding.message, list(finding.why)
@@ -94,14 +133,15 @@ def _finding(
             changes["entries"] = worst_entries(finding.argument, np.asarray(g), G)
     if found:
         first = found.edits[0]
-        edits = tuple(Edit(e.file, e.line, e.before, e.after) for e in found.edits)
-        changes |= {"file": first.file, "line": first.line, "fix": Fix(found.diff, edits)}
-        edit = "this edit" if len(edits) == 1 else "these edits"
-        why.append(
-            f"with {edit} the whole check passes, at other values and sizes too "
-            f"({found.tried} tried in {found.seconds:.1f} s)"
-        )
+        fix = Fix(found.diff, found.edits, found.original, found.text)
+        changes |= {"file": first.file, "line": first.line, "fix": fix}
+        changes["lines"] = tuple(e.line for e in found.edits)
+        edit = "this edit" if len(found.edits) == 1 else "these edits"
+        where = "values and sizes too" if sized else "values too, of these sizes only"
+        tried = f"{found.tried} tried in {found.seconds:.1f} s"
+        why.append(f"with {edit} the whole check passes, at other {where} ({tried})")
     elif finding.line is None and placed.lines:
+        changes["lines"] = tuple(c.line for c in placed.lines)
         where = ", ".join(str(c.line) for c in placed.lines[:5])
         several = len(placed.lines) > 1
         why.append(f"{'one of the lines' if several else 'probably line'} {where}")

@@ -30,6 +30,7 @@ class Part:
 
     `verdict` is right, wrong, contains (a part of it is wrong), consequence (it receives a wrong
     cotangent, and is right itself) or unmatched (its cache never came back, so it was not run).
+    `backward` is the name of its backward function.
     """
 
     path: tuple[str, ...]
@@ -37,6 +38,7 @@ class Part:
     arguments: tuple[str, ...]  # whose gradients are wrong
     file: str
     line: int  # where the backward calls it
+    backward: str = ""
 
     @property
     def name(self) -> str:
@@ -185,7 +187,8 @@ def parts(subject: Subject, seed: int = 0) -> tuple[Part, ...]:
             else "right"
         )
         site = c.site or Site("", 0, 0)
-        found.append(Part(_path(c, hook.calls), verdict, c.wrong, site.file, site.line))
+        g = getattr(c.g, "__qualname__", "")
+        found.append(Part(_path(c, hook.calls), verdict, c.wrong, site.file, site.line, g))
     return tuple(found)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gradcheck.report import Report
 
 USAGE = """\
-gradcheck [TARGET ...] [--json] [--seed N] [--quick] [-v]
+gradcheck [TARGET ...] [--json] [--seed N] [--quick] [--apply] [-v]
        gradcheck step TARGET
 
 TARGET is a shipped name, FILE.py[::name], a folder or module:function; without one,
@@ -57,6 +57,9 @@ def _check(argv: list[str]) -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to check")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="numeric only, without JAX")
+    parser.add_argument(
+        "--apply", action="store_true", help="write the verified fixes; FILE is kept as FILE.orig"
+    )
     parser.add_argument("-v", action="store_true", help="print every argument of every pair")
     options = parser.parse_args(argv)
     if options.seed < 0:
@@ -87,9 +90,27 @@ def _check(argv: list[str]) -> int:
         print_reports(reports, seconds, options.seed, twin)
         if options.v:
             print(*reports, sep="\n")
+    if options.apply:
+        refused += _apply(reports)
     for message in refused:
         print(f"gradcheck: {message}", file=sys.stderr)
     return _status([r.verdict for r in reports] + ["error"] * len(refused))
+
+
+def _apply(reports: list["Report"]) -> list[str]:
+    """Write the fixes that were found; what could not be written, and why."""
+    from gradcheck.repair import apply
+
+    fixes: dict[str, list] = {}
+    for fix in (f.fix for r in reports for f in r.findings if f.fix):
+        fixes.setdefault(fix.edits[0].file, []).append(fix)
+    refused = []
+    for file, several in fixes.items():
+        try:
+            print(f"gradcheck: wrote {file}; as it was: {apply(file, several)}", file=sys.stderr)
+        except (OSError, ValueError) as error:
+            refused.append(str(error))
+    return refused
 
 
 def _run_all(names: list[str], seed: int, twin: bool) -> list["Report"]:

@@ -5,7 +5,6 @@ and what is proposed has passed the whole check. The user's file is only read.
 
     found = repair(subjects)      # the subject that failed, and others of the same pair
     print(found.diff)
-    apply(found)                  # FILE is kept as FILE.orig
 """
 
 import ast
@@ -24,22 +23,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gradcheck.edits import Edit
+from gradcheck import edits as enumerated
+from gradcheck.report import Edit as Change
+from gradcheck.report import Fix
 from gradcheck.search import Job, Right
 from gradcheck.subjects import Subject
 
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
 WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
-
-
-@dataclass(frozen=True)
-class Change:
-    """One edit of a file: the statement in a line, before and after."""
-
-    file: str
-    line: int
-    before: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -229,7 +220,7 @@ def _distance(a: str, b: str) -> float:
 
 
 def _changes(file: str, right: Right) -> tuple[Change, ...]:
-    def change(e: Edit) -> Change:
+    def change(e: enumerated.Edit) -> Change:
         two = _inserted(e)
         after = "\n".join(two) if two else "" if e.after == "pass" else e.after
         return Change(file, e.line, e.before, after)
@@ -237,7 +228,7 @@ def _changes(file: str, right: Right) -> tuple[Change, ...]:
     return tuple(map(change, right.edits))
 
 
-def _inserted(edit: Edit) -> tuple[str, str] | None:
+def _inserted(edit: enumerated.Edit) -> tuple[str, str] | None:
     """The two statements of an edit that inserts one, in order."""
     if edit.after.startswith(f"{edit.before}; "):
         return edit.before, edit.after.removeprefix(f"{edit.before}; ")
@@ -246,7 +237,7 @@ def _inserted(edit: Edit) -> tuple[str, str] | None:
     return None
 
 
-def _tidied(text: str, edit: Edit) -> str:
+def _tidied(text: str, edit: enumerated.Edit) -> str:
     """The text with an inserted statement in a line of its own, and without empty lines and pass.
 
     While candidates run, every line has to stay where it is.
@@ -289,21 +280,50 @@ def _diff(file: str, before: str, after: str) -> str:
     return "".join(difflib.unified_diff(old, new, name, name, n=2))
 
 
-def apply(repair: Repair) -> Path:
-    """Write the repaired text, and keep the file as FILE.orig.
+def applied(text: str, fixes: Sequence[Fix]) -> str:
+    """The text with several fixes in it, each found for itself.
+
+    Raises:
+        ValueError: two of them change the same lines, in different ways.
+    """
+    old = text.splitlines(keepends=True)
+    changes: set[tuple[int, int, tuple[str, ...]]] = set()
+    for fix in fixes:
+        new = fix.text.splitlines(keepends=True)
+        codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        changes |= {(i, j, tuple(new[a:b])) for tag, i, j, a, b in codes if tag != "equal"}
+    last = len(old) + 1
+    for first, end, lines in sorted(changes, reverse=True):
+        if end > last or first == last:
+            raise ValueError(
+                f"two fixes change line {first + 1}, each in its own way; apply one of them, and "
+                "check again"
+            )
+        last = first
+        old[first:end] = lines
+    return "".join(old)
+
+
+def apply(file: str, fixes: Sequence[Fix]) -> Path:
+    """Write a file with its fixes, and keep it as FILE.orig.
 
     Returns:
         Where the original is kept.
 
     Raises:
-        ValueError: the file is no longer what was repaired, or FILE.orig is there already.
+        ValueError: the file is no longer what was checked, FILE.orig is there already, or the
+            fixes do not go together.
     """
-    file = Path(repair.edits[0].file)
-    backup = file.with_name(file.name + ".orig")
-    if backup.exists():
-        raise ValueError(f"{backup}: is there already; move it away first")
-    if file.read_bytes() != repair.original.encode():
+    path = Path(file)
+    backup = path.with_name(path.name + ".orig")
+    original = path.read_bytes().decode()
+    if any(fix.original != original for fix in fixes):
         raise ValueError(f"{file}: has changed since it was checked; check it again")
-    backup.write_bytes(repair.original.encode())
-    file.write_bytes(repair.text.encode())
+    text = applied(original, fixes)
+    try:
+        with backup.open("xb") as kept:
+            kept.write(original.encode())
+    except FileExistsError:
+        raise ValueError(f"{backup}: is there already; move it away first") from None
+    path.write_bytes(text.encode())
     return backup

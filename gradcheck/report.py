@@ -62,10 +62,12 @@ class Edit:
 
 @dataclass(frozen=True)
 class Fix:
-    """Edits after which the whole check passes, and their unified diff."""
+    """Edits after which the whole check passes, their unified diff, the file before and after."""
 
     diff: str
     edits: tuple[Edit, ...]
+    original: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ class Entry:
 class Finding:
     """One thing that is wrong: its kind, the argument it shows in, where, and in words.
 
-    `line` is given where a fix was verified there, or the code broke off there; `entries` are the
-    worst of the gradient, `why` the sentences that make it sure.
+    `line` is given where a fix was verified there, or the code broke off there; `lines` are those
+    that may be wrong, best first; `entries` are the worst of the gradient, `why` the sentences that
+    make it sure.
     """
 
     kind: str
@@ -94,6 +97,7 @@ class Finding:
     fix: Fix | None = None
     entries: tuple[Entry, ...] = ()
     why: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         keys = ("kind", "argument", "file", "line", "case", "message")

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from gradcheck.main import main
+from gradcheck import assert_gradients, check
+from gradcheck.discovery import resolve
+from gradcheck.main import _run, main
 
 LSTM = """
 import numpy as np
@@ -107,3 +109,101 @@ def test_a_diagnosis_that_breaks_off_leaves_the_verdict(examined, monkeypatch):
     status, out = examined(LSTM, "-v")
     assert status == 1
     assert "note: the diagnosis broke off: RuntimeError: lost" in out
+
+
+def test_apply_writes_the_fix_and_keeps_the_file(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(LSTM)
+    assert main([str(file), "--apply"]) == 1
+    assert (tmp_path / "mine.py.orig").read_text() == LSTM
+    assert "dc_next + dnext_c" in file.read_text().replace(" ** 2)", "").replace(
+        "dnext_h * o * (1 - np.tanh(next_c)", "dc_next"
+    )
+    assert f"wrote {file}; as it was: {file}.orig" in capsys.readouterr().err
+    assert main([str(file)]) == 0
+
+
+def test_a_second_backup_is_refused(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(LSTM)
+    (tmp_path / "mine.py.orig").write_text("mine")
+    assert main([str(file), "--apply"]) == 1
+    assert "is there already; move it away first" in capsys.readouterr().err
+    assert (tmp_path / "mine.py.orig").read_text() == "mine" and file.read_text() == LSTM
+
+
+NET = """
+import numpy as np
+
+def affine(x, w, b):
+    return x @ w + b, (x, w)
+
+def affine_backward(dy, cache):
+    x, w = cache
+    return dy @ w.T, x.T @ dy, dy.sum(0)
+
+def tanh(x):
+    y = np.tanh(x)
+    return y, (y,)
+
+def tanh_backward(dy, cache):
+    (y,) = cache
+    return dy * (1 - y)
+
+def net(x, w, b, v, c):
+    h, first = affine(x, w, b)
+    a, middle = tanh(h)
+    y, last = affine(a, v, c)
+    return y, (first, middle, last)
+
+def net_backward(dy, cache):
+    first, middle, last = cache
+    da, dv, dc = affine_backward(dy, last)
+    dh = tanh_backward(da, middle)
+    dx, dw, db = affine_backward(dh, first)
+    return dx, dw, db, dv, dc
+
+CASES = {
+    "net": lambda rng: tuple(rng.normal(size=s) for s in [(5, 3), (3, 4), (4,), (4, 2), (2,)])
+}
+"""
+
+
+def test_the_first_wrong_part_of_a_network_is_told_from_what_follows(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    (found,) = resolve(f"{tmp_path / 'net.py'}::net")
+    report = _run(found, 0, False)
+    assert "first wrong: tanh, argument x" in str(report)
+    assert "consequence only: affine 1" in str(report)
+    assert "+    return dy * (1 - y * y)" in str(report)
+
+
+# the sum counts as a mean where the batch is five, which it is in every case of its own
+FIXED = """
+import numpy as np
+
+def mean(x):
+    return x.mean(0), x.shape[0]
+
+def mean_backward(dy, n):
+    return np.tile(dy / 4, (n, 1))
+
+CASES = {"mean": lambda rng: (rng.normal(size=(5, 3)),)}
+"""
+
+
+def test_a_fix_is_right_at_other_sizes_than_those_given(tmp_path):
+    (tmp_path / "fixed.py").write_text(FIXED)
+    (found,) = resolve(str(tmp_path / "fixed.py"))
+    report = _run(found, 0, False)
+    (edit,) = report.findings[0].fix.edits
+    assert edit.after == "return np.tile(dy / n, (n, 1))"
+
+
+def test_check_is_diagnosed_too(tmp_path):
+    (tmp_path / "fixed.py").write_text(FIXED)
+    (found,) = resolve(str(tmp_path / "fixed.py"))
+    s = next(found.subjects(0, False))
+    with pytest.raises(AssertionError, match=r"\+    return np.tile\(dy / n, \(n, 1\)\)"):
+        assert_gradients(s.forward, s.backward, *s.arrays)
+    assert check(s.forward, s.backward, *s.arrays, diagnose=False).findings[0].fix is None

@@ -6,7 +6,8 @@ import pytest
 from gradcheck import discovery
 from gradcheck.checks import check_subject
 from gradcheck.implied import kind
-from gradcheck.repair import apply, repair
+from gradcheck.repair import applied, apply, repair
+from gradcheck.report import Fix
 
 HEAD = "import numpy as np\n\n\n"
 DENSE = """
@@ -319,17 +320,33 @@ def test_prints_are_not_heard(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def fix(found):
+    return Fix(found.diff, found.edits, found.original, found.text)
+
+
 def test_apply_keeps_the_original(tmp_path):
     _, found = mended(tmp_path, dense(dx="dy @ w"), "dense")
     file = tmp_path / "pair_under_repair.py"
-    backup = apply(found)
+    backup = apply(str(file), [fix(found)])
     assert backup.name == "pair_under_repair.py.orig"
     assert backup.read_text() == dense(dx="dy @ w") and file.read_text() == dense()
-    with pytest.raises(ValueError, match="is there already"):
-        apply(found)
-    backup.unlink()
     with pytest.raises(ValueError, match="has changed"):
-        apply(found)
+        apply(str(file), [fix(found)])
+    file.write_text(dense(dx="dy @ w"))
+    with pytest.raises(ValueError, match="is there already"):
+        apply(str(file), [fix(found)])
+    assert file.read_text() == dense(dx="dy @ w")
+
+
+def test_fixes_of_one_file_go_together():
+    def one(text):
+        return Fix("", (), "a\nb\nc\n", text)
+
+    assert applied("a\nb\nc\n", [one("A\nb\nc\n"), one("a\nb\nC\n")]) == "A\nb\nC\n"
+    assert applied("a\nb\nc\n", [one("a\nb\nd\nc\n"), one("a\nc\n")][:1]) == "a\nb\nd\nc\n"
+    assert applied("a\nb\nc\n", [one("A\nb\nc\n")] * 2) == "A\nb\nc\n"
+    with pytest.raises(ValueError, match="two fixes change line 1"):
+        applied("a\nb\nc\n", [one("A\nb\nc\n"), one("B\nb\nc\n")])
 
 
 @pytest.mark.parametrize(
