@@ -2,9 +2,7 @@
 
 import difflib
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +13,10 @@ from typing import Any
 import numpy as np
 
 from gradcheck import catalogue, inputs, suites
+from gradcheck.loading import NoPairError, files, load
+from gradcheck.loading import TargetError as TargetError
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject, copied, pair
-
-
-class TargetError(ValueError):
-    """A target that cannot be found or read; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def resolve(target: str) -> list[Check]:
     if Path(path).is_dir():
         return _folder(Path(path))
     if path.endswith(".py") or Path(path).exists():
-        checks = _pairs(_load(Path(path)), path)
+        checks = _pairs(load(Path(path)), path)
         source = path
     elif ":" in target:
         module, _, wanted = target.partition(":")
@@ -69,7 +65,7 @@ def resolve(target: str) -> list[Check]:
     if not chosen:
         have = ", ".join(c.name for c in checks) or "none"
         what = f"pair {wanted}" if wanted else "pair"
-        raise TargetError(
+        raise (TargetError if wanted else NoPairError)(
             f"{source}: holds no {what} (pairs found: {have}); wanted a function f, or f_forward, "
             "and its f_backward"
         )
@@ -79,13 +75,13 @@ def resolve(target: str) -> list[Check]:
 def _folder(folder: Path) -> list[Check]:
     """The pairs of every file below a folder; a file that does not load is an error of its own."""
     checks = []
-    for file in sorted(p for p in folder.rglob("*.py") if p.name != "setup.py"):
+    for file in files(folder):
         try:
-            checks += _pairs(_load(file), str(file))
+            checks += _pairs(load(file), str(file))
         except TargetError as error:
             checks.append(Check(str(file), partial(_refuse, error), str(file)))
     if not checks:
-        raise TargetError(
+        raise NoPairError(
             f"{folder}: no file in this folder holds a pair; wanted a function f, or f_forward, "
             "and its f_backward"
         )
@@ -94,31 +90,6 @@ def _folder(folder: Path) -> list[Check]:
 
 def _refuse(error: TargetError, seed: int, twin: bool) -> Iterator[Subject]:
     raise error
-
-
-def _load(file: Path) -> ModuleType:
-    if not file.is_file():
-        raise TargetError(f"{file}: no such file; check the path")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise TargetError(f"{file}: not a Python file; wanted one that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    folder = str(file.resolve().parent)
-    sys.path.insert(0, folder)
-    sys.modules.setdefault(file.stem, module)
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise TargetError(f"{file}:{error.lineno}: {error.msg}; it must compile first") from None
-    except (Exception, SystemExit) as error:
-        words = next(iter(str(error).splitlines()), "")
-        raise TargetError(
-            f"{file}: importing it raised {type(error).__name__}: {words}; "
-            "put what runs behind if __name__ == '__main__'"
-        ) from None
-    finally:
-        sys.path.remove(folder)
-    return module
 
 
 def _pairs(module: ModuleType, source: str) -> list[Check]:

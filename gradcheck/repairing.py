@@ -5,7 +5,6 @@ prints is not heard. `gradcheck.repair` starts this, and ends it where a candida
 """
 
 import importlib
-import importlib.util
 import os
 import pickle
 import signal
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.loading import load
 from gradcheck.search import Job, Search, late
 
 MEMORY = 2 << 30  # beyond what the process holds when the search begins
@@ -27,14 +27,7 @@ def _module(job: Job) -> ModuleType:
     sys.path[:] = job.path
     if "." in job.module:
         return importlib.import_module(job.module)
-    sys.path.insert(0, os.path.dirname(job.file))
-    name = os.path.splitext(os.path.basename(job.file))[0]
-    spec = importlib.util.spec_from_file_location(name, job.file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load(Path(job.file))
 
 
 def _limit_memory() -> None:

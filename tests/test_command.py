@@ -127,12 +127,13 @@ def test_one_pair_of_a_file_and_a_folder(capsys, write, tmp_path):
 
 
 def test_a_folder_with_a_broken_file(capsys, write, tmp_path):
-    broken = write("broken.py", "1 / 0\n")
+    broken = write("broken.py", "1 / 0  # before the backward\n")
+    write("other.py", "1 / 0  # which holds nothing to check, and is not run\n")
     write("right.py", RIGHT)
     status, report = run_json(capsys, str(tmp_path))
     assert status == 2
     assert {c["name"]: c["verdict"] for c in report["checks"]} == {broken: "error", "scale": "pass"}
-    assert report["checks"][0]["message"].startswith(f"{broken}: importing it raised ZeroDivision")
+    assert report["checks"][0]["message"].startswith(f"{broken}:1: importing it raised ZeroDiv")
 
 
 def test_a_folder_without_pairs(capsys, write, tmp_path):
