@@ -219,12 +219,11 @@ def _wrong_around(
     """
     rng = np.random.default_rng([*seed, 2])
     for d in _keeping_ties(subject.arrays[i], rng):
-        found = numeric.directional(*line(subject, {i: d}, dy))
-        hand, size = float(np.sum(g * d)), length(g * d)
-        bound = found.bound + _rounding(g * d, d, slack)
-        scale = max(size, abs(found.value)) or 1.0
-        along = Measured(hand, found.value, found.value, bound, scale, scale)
-        if not found.trouble and not along.agrees:
+        slope = numeric.directional(*line(subject, {i: d}, dy))
+        hand, bound = float(np.sum(g * d)), slope.bound + _rounding(g * d, d, slack)
+        scale = max(length(g * d), abs(slope.value)) or 1.0
+        along = Measured(hand, slope.value, slope.value, bound, scale, scale)
+        if not slope.trouble and not along.agrees:
             return along
 
     def gradient(s: Subject) -> Array:

@@ -62,15 +62,15 @@ SPATIAL = (
     {"N": 2, "C": 3, "H": 4, "W": 5, "bn_param": TEST},
 )
 CONV = tuple(
-    {"N": 2, "C": 4, "F": 3, "H": H, "W": W, "HH": HH, "WW": WW}
+    {"N": N, "C": C, "F": F, "H": H, "W": W, "HH": HH, "WW": WW}
     | {"conv_param": {"stride": stride, "pad": pad}}
-    for H, W, HH, WW, stride, pad in (
-        (3, 2, 3, 3, 1, 1),
-        (3, 4, 2, 3, 1, 0),
-        (5, 4, 3, 2, 2, 0),
-        (3, 4, 3, 2, 2, 2),
-        (4, 5, 3, 4, 3, 1),
-        (5, 3, 2, 2, 2, 1),  # which does not divide
+    for N, C, F, H, W, HH, WW, stride, pad in (
+        (2, 3, 1, 3, 2, 3, 3, 1, 1),
+        (1, 2, 3, 3, 4, 2, 3, 1, 0),
+        (2, 1, 3, 5, 4, 3, 2, 2, 0),
+        (3, 2, 1, 3, 4, 3, 2, 2, 2),
+        (2, 1, 3, 4, 5, 3, 4, 3, 1),
+        (1, 3, 2, 5, 3, 2, 2, 2, 1),  # which does not divide
     )
 )
 POOL = tuple(
