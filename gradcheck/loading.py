@@ -9,9 +9,10 @@ import sys
 import traceback
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 # a file of a folder that holds none of these words holds no gradient, and is not run
 WORDS = re.compile(rb"back|bwd|grad|vjp|jvp|pull|loss|delta|CASES|SUITE", re.IGNORECASE)
@@ -38,7 +39,8 @@ def load(file: Path) -> ModuleType:
     """
     if not file.is_file():
         raise TargetError(f"{file}: no such file; check the path")
-    name = _name(file, _source(file))
+    _refuse_what_is_no_python(file)
+    name = _name(file)
     argv, folder = sys.argv, os.getcwd()
     os.environ.setdefault("MPLBACKEND", "agg")  # plots of the file open no window
     sys.argv = [str(file)]
@@ -50,7 +52,8 @@ def load(file: Path) -> ModuleType:
             f" while {file} was imported; put what runs behind if __name__ == '__main__'"
         ) from None
     except SyntaxError as error:
-        where = error.filename if error.filename and Path(error.filename) != file else file
+        where = error.filename or file
+        where = file if _same(where, file) else where
         raise TargetError(f"{where}:{error.lineno}: {error.msg}; it must compile first") from None
     except ImportError as error:
         fix = "install what it imports beside gradcheck"
@@ -75,7 +78,7 @@ def beside(file: Path, first: bool = False) -> Iterator[None]:
     Another folder may hold files of the same names. `first`: before all others, as Python does
     where it runs the file; else after them.
     """
-    folder = _root(file, _source(file)) if file.is_file() else file.resolve().parent
+    folder = _root(file)
     before = set(sys.modules)
     sys.path.insert(0 if first else len(sys.path), str(folder))
     importlib.invalidate_caches()
@@ -87,6 +90,32 @@ def beside(file: Path, first: bool = False) -> Iterator[None]:
             for name in set(sys.modules) - before:
                 if _within(sys.modules[name], name, folder):
                     del sys.modules[name]
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What the checked code prints goes to standard error, and nobody answers what it asks.
+
+    The descriptor is turned too, for what other programs print that it starts; and os._exit, which
+    asks nobody, raises what sys.exit does.
+    """
+    sys.stdout.flush()
+    given, kept, leave, me = sys.stdin, os.dup(1), os._exit, os.getpid()
+    os.dup2(2, 1)
+
+    def asked_to_leave(status: int) -> NoReturn:
+        if os.getpid() != me:  # in a copy of this process
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = asked_to_leave
+    try:
+        with open(os.devnull) as sys.stdin, redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdin, os._exit = given, leave
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def files(folder: Path) -> list[Path]:
@@ -109,7 +138,7 @@ def speaks(file: Path) -> bool:
     return WORDS.search(file.read_bytes()) is not None
 
 
-def _source(file: Path) -> str:
+def _refuse_what_is_no_python(file: Path) -> None:
     data = file.read_bytes()
     if file.suffix == ".ipynb":
         raise TargetError(
@@ -120,7 +149,7 @@ def _source(file: Path) -> str:
     if file.suffix != ".py":
         raise TargetError(f"{file}: not a Python file; wanted one that ends in .py")
     try:
-        return importlib.util.decode_source(data)
+        importlib.util.decode_source(data)
     except (SyntaxError, UnicodeDecodeError) as error:
         words = next(iter(str(error).splitlines()), "")
         raise TargetError(f"{file}: {words}; save it as UTF-8, or declare its encoding") from None
@@ -139,30 +168,31 @@ def _run(file: Path, name: str) -> ModuleType:
     return module
 
 
-def _name(file: Path, source: str) -> str:
+def _name(file: Path) -> str:
     """What a file is called as a module: its place in its package, or a name of its own."""
     path = file.resolve()
-    root = _root(file, source)
+    root = _root(file)
     if root == path.parent:
         return f"{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     return ".".join(path.relative_to(root).with_suffix("").parts)
 
 
-def _root(file: Path, source: str) -> Path:
+def _root(file: Path) -> Path:
     """The folder that a file is imported from."""
     folder = file.resolve().parent
-    if _relative(source):
+    if _relative(file):
         while (folder / "__init__.py").exists():
             folder = folder.parent
     return folder
 
 
-def _relative(source: str) -> bool:
-    """Whether a source has relative imports."""
-    if not re.search(r"^\s*from\s*\.", source, re.MULTILINE):
+def _relative(file: Path) -> bool:
+    """Whether a file has relative imports."""
+    data = file.read_bytes() if file.is_file() else b""
+    if not re.search(rb"^\s*from\s*\.", data, re.MULTILINE):  # the quicker half of the question
         return False
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(data)
     except (SyntaxError, ValueError, RecursionError):
         return False
     return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
@@ -182,5 +212,9 @@ def _within(module: ModuleType, name: str, folder: Path) -> bool:
 
 def _where(error: BaseException, file: Path) -> str:
     """The file, and the line of it that raised."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _same(f.filename, file)]
     return f"{file}:{frames[-1].lineno}" if frames else str(file)
+
+
+def _same(name: str | Path, file: Path) -> bool:
+    return Path(name).resolve() == file.resolve()

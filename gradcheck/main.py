@@ -2,24 +2,27 @@
 
 import argparse
 import contextlib
+import io
 import json
 import os
-import signal
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcheck.discovery import Check
     from gradcheck.report import Report
 
+PATIENCE = 0.5  # seconds of checks after which processes are started, which takes about as long
 USAGE = """\
-gradcheck [TARGET ...] [--json] [--seed N] [--quick] [--apply] [-v]
+gradcheck [TARGET ...] [--shapes TEXT] [--json] [--github] [--seed N] [--quick] [--if-any]
+          [--apply] [-v]
        gradcheck step TARGET
 
 TARGET is a shipped name, FILE.py[::name], a folder or module:function; without one,
@@ -30,12 +33,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status is 1 if anything fails, else 2 if anything could not be
     checked or decided, else 0."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # of an encoding that may lack the marks
+            stream.reconfigure(errors="replace")
     try:
         if argv[:1] == ["step"]:
             return _step(argv[1:])
         return _check(argv)
-    except KeyboardInterrupt:
-        print("gradcheck: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"gradcheck: interrupted{error}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -55,32 +61,45 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 def _check(argv: list[str]) -> int:
     parser = _parser("gradcheck")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to check")
+    parser.add_argument(
+        "--shapes",
+        default="",
+        metavar="TEXT",
+        help='of arguments, as in "x: n d; w: d m; y: n < m"',
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="numeric only, without JAX")
     parser.add_argument(
         "--apply", action="store_true", help="write the verified fixes; FILE is kept as FILE.orig"
     )
+    parser.add_argument(
+        "--if-any", action="store_true", help="a target without a pair is no failure"
+    )
+    parser.add_argument(
+        "--github",
+        action="store_true",
+        default=os.environ.get("GITHUB_ACTIONS") == "true",
+        help="print annotations of GitHub Actions too (default there)",
+    )
     parser.add_argument("-v", action="store_true", help="print every argument of every pair")
     options = parser.parse_args(argv)
     if options.seed < 0:
         return _refuse(f"--seed is {options.seed}; wanted 0 or more")
-    from gradcheck import autodiff, catalogue
-    from gradcheck.discovery import TargetError, resolve
+    from gradcheck import autodiff
+    from gradcheck.loading import apart
 
     start = time.perf_counter()
-    checks, refused = [], []
-    # what the checked code prints must not end up in the report
-    with contextlib.redirect_stdout(sys.stderr):
-        for target in options.targets:
-            try:
-                checks += resolve(target)
-            except TargetError as error:
-                refused.append(str(error))
-        twin = autodiff.available() and not options.quick
-        if options.targets:
-            reports = [_run(check, options.seed, twin) for check in checks]
+    twin = autodiff.available() and not options.quick
+    reports: list[Report] = []
+    with apart():
+        checks, refused = _checks(options, twin)
+        try:
+            for report in _reports(checks, not options.targets):
+                reports.append(report)
+        except KeyboardInterrupt:
+            stopped = f"interrupted after {len(reports)} of {len(checks)} pairs"
         else:
-            reports = _run_all(catalogue.names(), options.seed, twin)
+            stopped = ""
     seconds = time.perf_counter() - start
     if options.json:
         print(json.dumps(_object(reports, refused, options.seed, seconds), allow_nan=False))
@@ -92,9 +111,64 @@ def _check(argv: list[str]) -> int:
             print(*reports, sep="\n")
     if options.apply:
         refused += _apply(reports)
-    for message in refused:
+    if options.github and not options.json:
+        from gradcheck.annotations import annotations
+
+        for line in annotations([*reports, *_as_reports(refused)]):
+            print(line)
+    for message in [*refused, *[stopped] * bool(stopped)]:
         print(f"gradcheck: {message}", file=sys.stderr)
+    if stopped:
+        return 130
+    if not reports and not refused and not options.json:
+        print("gradcheck: nothing to check: no target holds a pair", file=sys.stderr)
     return _status([r.verdict for r in reports] + ["error"] * len(refused))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One of the pairs of a target, for another process to find again."""
+
+    target: str
+    shapes: str
+    at: int
+    name: str
+    seed: int
+    twin: bool
+
+
+def _checks(
+    options: argparse.Namespace, twin: bool
+) -> tuple[list[tuple["Check", Task]], list[str]]:
+    """Each pair that is asked for, and why targets give none.
+
+    With --if-any a target without a pair is no failure, and a file that holds none is not run.
+    """
+    from gradcheck import catalogue
+    from gradcheck.discovery import WANTED, resolve, shipped
+    from gradcheck.loading import NoPairError, TargetError, files, speaks
+
+    def tasks(target: str, found: list["Check"]) -> list[tuple["Check", Task]]:
+        rest = (options.seed, twin)
+        return [(c, Task(target, options.shapes, k, c.name, *rest)) for k, c in enumerate(found)]
+
+    if not options.targets:
+        return [t for name in catalogue.names() for t in tasks(name, [shipped(name)])], []
+    checks: list[tuple[Check, Task]] = []
+    refused: list[str] = []
+    for target in options.targets:
+        folder, before = Path(target).is_dir(), len(checks) + len(refused)
+        for part in map(str, files(Path(target))) if folder else [target]:
+            try:
+                if not options.if_any or not Path(part).is_file() or speaks(Path(part)):
+                    checks += tasks(part, resolve(part, options.shapes))
+            except NoPairError as error:
+                refused += [] if folder or options.if_any else [str(error)]
+            except TargetError as error:
+                refused.append(str(error))
+        if folder and not options.if_any and len(checks) + len(refused) == before:
+            refused.append(f"{target}: no file in this folder holds a pair; {WANTED}")
+    return checks, refused
 
 
 def _apply(reports: list["Report"]) -> list[str]:
@@ -113,68 +187,77 @@ def _apply(reports: list["Report"]) -> list[str]:
     return refused
 
 
-def _run_all(names: list[str], seed: int, twin: bool) -> list["Report"]:
-    """The reports of everything shipped, from one process per core."""
-    import multiprocessing
+def _reports(checks: list[tuple["Check", Task]], shipped: bool) -> Iterator["Report"]:
+    """The reports in order: at first from here, and what is left after a while from every core.
 
-    # the arrays are small: threads of the linear algebra would only wait for each other
-    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
-    context = multiprocessing.get_context("spawn")
-    # the models stand last and take longest, so they begin
-    tasks = [(name, seed, twin) for name in reversed(names)]
-    pool = ProcessPoolExecutor(mp_context=context, initializer=_leave_ctrl_c_to_the_parent)
-    try:
-        return [*pool.map(_run_shipped, tasks)][::-1]
-    except BrokenProcessPool:  # a compiler can abort the process it runs in
-        return [_run_alone(context, task) for task in reversed(tasks)]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    The models stand last among what is shipped and take longest, so there they begin.
+    """
+    from gradcheck.processes import cores, in_processes
+
+    start = time.perf_counter()
+    for k, (check, task) in enumerate(checks):
+        late = shipped or time.perf_counter() - start > PATIENCE
+        if late and len(checks) - k > 1 and cores() > 1:
+            yield from in_processes(_run_task, [t for _, t in checks[k:]], _died, shipped)
+            return
+        yield _run(check, task.seed, task.twin)
 
 
-def _run_alone(context: Any, task: tuple[str, int, bool]) -> "Report":
-    """One report from a process of its own, which may die."""
+def _run_task(task: Task) -> "Report":
+    return _run(_resolved(task.target, task.shapes)[task.at], task.seed, task.twin)
+
+
+@cache
+def _resolved(target: str, shapes: str) -> list["Check"]:
+    from gradcheck.discovery import resolve
+
+    return resolve(target, shapes)
+
+
+def _died(task: Task) -> "Report":
     from gradcheck.report import Report
 
-    with ProcessPoolExecutor(1, context, _leave_ctrl_c_to_the_parent) as pool:
-        try:
-            return pool.submit(_run_shipped, task).result()
-        except BrokenProcessPool:
-            name, seed, _ = task
-            message = f"{name}: the process that checked it died; try another --seed than {seed}"
-            return Report(name, "error", message)
-
-
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _run_shipped(task: tuple[str, int, bool]) -> "Report":
-    from gradcheck.discovery import shipped
-
-    name, seed, twin = task
-    return _run(shipped(name), seed, twin)
+    file = task.target.partition("::")[0]
+    message = (
+        f"{task.name}: the process that checked it died, by os._exit or in compiled code; try "
+        f"another --seed than {task.seed}"
+    )
+    return Report(task.name, "error", message, file if file.endswith(".py") else None)
 
 
 def _run(check: "Check", seed: int, twin: bool) -> "Report":
     from gradcheck.checks import check_subject
+    from gradcheck.loading import beside
     from gradcheck.report import Report, merge
 
-    try:
-        subjects = list(check.subjects(seed, twin))
-        reports = [check_subject(s, seed) for s in subjects]
-    except Exception as error:
-        words = str(error).splitlines()[:1]
-        message = words[0] if words else type(error).__name__
-        if not isinstance(error, ValueError):
-            message = f"{check.name}: making inputs raised {type(error).__name__}: {message}"
-        return Report(check.name, "error", message, check.file)
-    report = merge(reports)
-    return _diagnosed(check, report, subjects, reports, seed)
+    with beside(Path(check.file)) if check.file else contextlib.nullcontext():
+        try:
+            subjects = list(check.subjects(seed, twin))
+            reports = [check_subject(s, seed) for s in subjects]
+            return _diagnosed(check, merge(reports), subjects, reports, seed, twin)
+        except (Exception, SystemExit) as error:
+            words = str(error).splitlines()[:1]
+            message = words[0] if words else type(error).__name__
+            if not isinstance(error, ValueError):
+                message = f"{check.name}: running it raised {type(error).__name__}: {message}"
+            return Report(check.name, "error", message, check.file)
+
+
+SCRIPT = """\
+from gradcheck.checks import check_subject
+from gradcheck.discovery import resolve
+(found,) = resolve({target!r})
+subject = [*found.subjects({seed}, {twin})][{k}]  # its inputs are subject.arrays
+print(check_subject(subject, {seed}))"""
 
 
 def _diagnosed(
-    check: "Check", report: "Report", subjects: list, reports: list["Report"], seed: int
+    check: "Check",
+    report: "Report",
+    subjects: list,
+    reports: list["Report"],
+    seed: int,
+    twin: bool,
 ) -> "Report":
     """The report, examined by the doctor if it failed."""
     failed = [s for s, r in zip(subjects, reports, strict=True) if r.verdict == "fail"]
@@ -185,13 +268,13 @@ def _diagnosed(
     # the smallest of those that failed, then others and fresh ones
     first = min(failed, key=lambda s: sum(getattr(a, "size", 0) for a in s.arrays))
     others = [s for s in subjects if s is not first][:4]
-    try:
-        return diagnosed(
-            report, [first, *others, *islice(check.subjects(seed + 1, False), 3)], seed
-        )
-    except Exception as error:  # the verdict stands without a diagnosis
-        note = f"the diagnosis broke off: {type(error).__name__}: {error}"
-        return replace(report, notes=(*report.notes, note))
+    k = next(k for k, s in enumerate(subjects) if s is first)
+    target = f"{os.path.relpath(check.file)}::{check.name}" if check.file else check.name
+    script = SCRIPT.format(target=target, seed=seed, twin=twin, k=k)
+    report = replace(report, script=script)
+    with contextlib.suppress(Exception):  # another draw may be one that cannot be made
+        others += islice(check.subjects(seed + 1, False), 3)
+    return diagnosed(report, [first, *others], seed)
 
 
 def _step(argv: list[str]) -> int:
@@ -199,6 +282,7 @@ def _step(argv: list[str]) -> int:
     parser.add_argument("target", metavar="TARGET", help="the pair to step through")
     options = parser.parse_args(argv)
     from gradcheck.discovery import TargetError, resolve
+    from gradcheck.loading import beside
     from gradcheck.stepper import print_steps
 
     try:
@@ -206,7 +290,8 @@ def _step(argv: list[str]) -> int:
         if len(checks) > 1:
             names = ", ".join(f"{options.target}::{c.name}" for c in checks)
             return _refuse(f"{options.target} holds {len(checks)} pairs; wanted one of {names}")
-        return print_steps(checks[0], options.seed)
+        with beside(Path(checks[0].file)) if checks[0].file else contextlib.nullcontext():
+            return print_steps(checks[0], options.seed)
     except (TargetError, ValueError) as error:
         return _refuse(str(error))
 
@@ -222,13 +307,24 @@ def _status(verdicts: list[str]) -> int:
     return 2 if {"error", "unresolved"} & set(verdicts) else 0
 
 
+def _as_reports(refused: list[str]) -> list["Report"]:
+    """The targets that could not be checked, as reports."""
+    from gradcheck.report import Report
+
+    names = [m.split(":")[0] for m in refused]
+    return [
+        Report(name, "error", m, name if name.endswith(".py") else None)
+        for name, m in zip(names, refused, strict=True)
+    ]
+
+
 def _object(
     reports: list["Report"], refused: list[str], seed: int, seconds: float
 ) -> dict[str, Any]:
     """The object that --json prints."""
-    from gradcheck.report import Report, worst
+    from gradcheck.report import worst
 
-    checks = [*reports, *(Report(m.split(":")[0], "error", m) for m in refused)]
+    checks = [*reports, *_as_reports(refused)]
     versions = {}
     for package in ("scratchnn", "numpy", "scipy", "jax"):
         with contextlib.suppress(PackageNotFoundError):
