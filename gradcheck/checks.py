@@ -85,17 +85,17 @@ def check(
         )
     subject = pair(f, f_backward, arrays, config, reference)
     report = check_subject(subject, seed, order=order)
-    if report.verdict == "fail" and (not _shrinking() if diagnose is None else diagnose):
+    if report.verdict == "fail" and (_may_wait() if diagnose is None else diagnose):
         from gradcheck.doctor import diagnosed
 
         return diagnosed(report, [subject], seed)
     return report
 
 
-def _shrinking() -> bool:
-    """Whether Hypothesis runs this test."""
+def _may_wait() -> bool:
+    """Whether a diagnosis may take its time: Hypothesis is not running this test over and over."""
     hypothesis = sys.modules.get("hypothesis")
-    return hypothesis is not None and hypothesis.currently_in_test_context()
+    return hypothesis is None or not hypothesis.currently_in_test_context()
 
 
 def assert_gradients(f: Callable, f_backward: Callable, *arrays: Any, **options: Any) -> None:
@@ -233,7 +233,7 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
         arguments = {n: replace(a, verdict="unresolved", why="flat") for n, a in arguments.items()}
         message = "y does not move with any argument here: every gradient is zero, none could fail"
         findings = [Finding("vacuous", message, None, subject.file, None, subject.case())]
-    notes += blind_spots(subject, grads)
+    notes += [*blind_spots(subject, grads), *subject.notes]
     return replace(_conclude(subject, value, arguments, findings), notes=tuple(notes))
 
 

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import catalogue, inputs
+from gradcheck import arguments, catalogue, inputs, probing
+from gradcheck.found import Found, find
+from gradcheck.layers import positional
 from gradcheck.loading import NoPairError, files, load
 from gradcheck.loading import TargetError as TargetError
 from gradcheck.shipped import subjects
-from gradcheck.subjects import Subject, copied, pair
+from gradcheck.subjects import Subject
+from gradcheck.told import ShapeError, Told, in_line
 
 WANTED = "wanted a function f, or f_forward, and its f_backward"
 
@@ -36,24 +39,33 @@ def shipped(name: str) -> Check:
     return Check(name, lambda seed, twin: subjects(entry, seed, twin))
 
 
-def resolve(target: str) -> list[Check]:
+def resolve(target: str, shapes: str = "") -> list[Check]:
     """The checks that a target names.
 
+    Args:
+        target: a shipped name, FILE.py[::name], a folder or module:function.
+        shapes: of arguments of which the file says none, as in "x: n d; w: d m".
+
     Raises:
-        TargetError: there is no such target, it does not load, or it holds no pair.
+        TargetError: there is no such target, it does not load, it holds nothing that could be
+            checked, or the shapes cannot be read.
     """
+    try:
+        told = in_line(shapes)
+    except ShapeError as error:
+        raise TargetError(str(error)) from None
     if target in catalogue.names():
         return [shipped(target)]
     path, _, wanted = target.partition("::")
     if Path(path).is_dir():
-        return _folder(Path(path))
+        return _folder(Path(path), told)
     if path.endswith(".py") or Path(path).exists():
-        checks = _pairs(load(Path(path)), path)
+        checks = _checks(load(Path(path)), path, told)
         source = path
     elif ":" in target:
         module, _, wanted = target.partition(":")
         try:
-            checks = _pairs(importlib.import_module(module), module)
+            checks = _checks(importlib.import_module(module), module, told)
         except ImportError as error:
             raise TargetError(f"{target}: cannot import {module} ({error})") from None
         source = module
@@ -63,7 +75,7 @@ def resolve(target: str) -> list[Check]:
         raise TargetError(
             f"{target}: no shipped name, no file and no folder is called that; {hint}"
         )
-    chosen = [c for c in checks if not wanted or c.name in (wanted, f"{wanted}_forward")]
+    chosen = [c for c in checks if not wanted or _is_called(c.name, wanted)]
     if not chosen:
         have = ", ".join(c.name for c in checks) or "none"
         what = f"pair {wanted}" if wanted else "pair"
@@ -73,12 +85,18 @@ def resolve(target: str) -> list[Check]:
     return chosen
 
 
-def _folder(folder: Path) -> list[Check]:
+def _is_called(name: str, wanted: str) -> bool:
+    """Whether a name of the command line is that of a check: of a class, all its methods."""
+    stems = {wanted, wanted.removesuffix("_forward"), wanted.removesuffix("_backward")}
+    return name in stems or name.startswith(f"{wanted}.")
+
+
+def _folder(folder: Path, told: dict[str, Told]) -> list[Check]:
     """The pairs of every file below a folder; a file that does not load is an error of its own."""
     checks = []
     for file in files(folder):
         try:
-            checks += _pairs(load(file), str(file))
+            checks += _checks(load(file), str(file), told)
         except TargetError as error:
             checks.append(Check(str(file), partial(_refuse, error), str(file)))
     if not checks:
@@ -90,65 +108,67 @@ def _refuse(error: TargetError, seed: int, twin: bool) -> Iterator[Subject]:
     raise error
 
 
-def _pairs(module: ModuleType, source: str) -> list[Check]:
-    """Every f or f_forward beside an f_backward, in the order of the file."""
-    own = {
-        k: v
-        for k, v in vars(module).items()
-        if inspect.isfunction(v) and v.__module__ == module.__name__
-    }
-    found = []
-    for name, f_backward in own.items():
-        stem = name.removesuffix("_backward")
-        f = own.get(stem) or own.get(f"{stem}_forward")
-        if stem != name and f is not None:
-            found.append(
-                Check(
-                    stem,
-                    _subjects(module, stem, f, f_backward),
-                    getattr(module, "__file__", source),
-                )
-            )
-    return found
+def _checks(module: ModuleType, source: str, told: dict[str, Told]) -> list[Check]:
+    """The checks of everything that is found in a module, in the order of the file."""
+    return [
+        Check(f.name, partial(_subjects, f, told, source), f.file or source) for f in find(module)
+    ]
 
 
 def _subjects(
-    module: ModuleType, stem: str, f: Callable, f_backward: Callable
-) -> Callable[[int, bool], Iterator[Subject]]:
-    def cases(seed: int, twin: bool) -> Iterator[Subject]:
-        table = getattr(module, "CASES", None)
-        makers = table.get(stem) if isinstance(table, dict) else None
-        if makers is None:
-            for k in range(3):
-                rng = np.random.default_rng([seed, k])
-                sizes = inputs.distinct_sizes(f, lambda s, c: True, {}, rng)
-                arrays = inputs.fill(f, sizes, {}, rng)
-                yield pair(f, f_backward, arrays, name=stem, axes=sizes)
+    found: Found, told: dict[str, Told], source: str, seed: int, twin: bool
+) -> Iterator[Subject]:
+    """A found thing at the points that CASES gives, or at four of the shapes that are told."""
+    table = getattr(found.module, "CASES", None)
+    makers = table.get(found.name) if isinstance(table, dict) else None
+    if makers is not None:
+        yield from _of_cases(found, makers, seed)
+    elif found.cls is not None:
+        yield from probing.subjects(found, told, seed)
+    else:
+        docs = (inspect.getdoc(found.f), inspect.getdoc(found.g))
+        known = arguments.wanted(found.name, found.f, told, docs)
+        if known.unknown:
+            raise arguments.asked(f"{source}::{found.name}", known)
+        for k, drawn in enumerate(known.draws(seed)):
+            arrays, config = _ordered(found.f, drawn.values)
+            subject = found.subject(arrays, config, drawn.axes, seed=seed + k)
             # sizes of 1 among them, where the forward takes those
-            sizes = inputs.free_sizes(f, lambda s, c: True, {}, rng, most=4)
-            arrays = inputs.fill(f, sizes, {}, rng)
-            if _runs(f, f_backward, arrays):
-                yield pair(f, f_backward, arrays, name=stem, axes=sizes)
-            return
-        makers = makers if isinstance(makers, (list, tuple)) else [makers]
-        for draw in range(3):
-            for k, maker in enumerate(makers):
-                arrays, config = _arguments(f, stem, maker(np.random.default_rng([seed, k, draw])))
-                yield pair(f, f_backward, arrays, config, name=stem)
-
-    return cases
+            if k < 3 or _runs(subject):
+                yield subject
 
 
-def _runs(f: Callable, f_backward: Callable, arrays: tuple) -> bool:
+def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
+    makers = makers if isinstance(makers, (list, tuple)) else [makers]
+    for draw in range(3):
+        for k, maker in enumerate(makers):
+            given = maker(np.random.default_rng([seed, k, draw]))
+            settings: dict[str, Any] = {}
+            if found.cls and isinstance(given, dict):
+                names = positional(found.cls)
+                settings = {n: v for n, v in given.items() if n in names}
+                given = {n: v for n, v in given.items() if n not in names}
+            arrays, config = _arguments(found.f, found.name, given)
+            yield found.subject(arrays, config, settings=settings, seed=seed + draw)
+
+
+def _ordered(f: Callable, values: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """(positional, keyword) arguments: positional up to the first that is left out."""
+    names = list(positional(f))
+    until = next((k for k, n in enumerate(names) if n not in values), len(names))
+    later = {n: values[n] for n in names[until:] if n in values}
+    return tuple(values[n] for n in names[:until]), later
+
+
+def _runs(subject: Subject) -> bool:
     """Whether the pair runs here, and the forward gives finite numbers."""
     try:
         with np.errstate(all="ignore"):
-            y, cache = f(*copied(arrays))
-            several = isinstance(y, tuple)
-            f_backward(tuple(map(np.ones_like, y)) if several else np.ones_like(y), cache)
+            ran = subject.run()
+            subject.gradients(tuple(map(np.ones_like, ran.y)), ran)
     except Exception:
         return False
-    return all(np.size(v) and np.isfinite(v).all() for v in (y if several else (y,)))
+    return all(np.size(v) and np.isfinite(v).all() for v in ran.y)
 
 
 def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any]]:
@@ -160,7 +180,8 @@ def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any
             f"CASES[{stem!r}] returned {type(given).__name__}; wanted a tuple of the positional "
             "arguments, or a dict by parameter name"
         )
-    parameters = inspect.signature(f).parameters
+    parameters = dict(inspect.signature(f).parameters)
+    parameters.pop("self", None)
     unknown = [k for k in given if k not in parameters]
     if unknown:
         raise inputs.InputError(

@@ -6,6 +6,8 @@ numbers allow (`naming`). A line is given where a fix was verified on it; withou
 candidates are listed, never one guess.
 """
 
+import contextlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +22,7 @@ from gradcheck.checks import cotangent
 from gradcheck.report import Entry, Finding, Fix, Report
 from gradcheck.resized import resized
 from gradcheck.samples import Sample, take
+from gradcheck.shapes import specs
 from gradcheck.subjects import Subject
 
 # kinds that the contract has told for certain: no number says it better
@@ -43,6 +46,15 @@ def diagnosed(
     """
     if report.verdict != "fail" or not report.findings or repairing.WITHIN in os.environ:
         return report
+    try:
+        with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            return _diagnosed(report, subjects, seed, seconds)
+    except Exception as error:  # the verdict stands without a diagnosis
+        note = f"the diagnosis broke off: {type(error).__name__}: {error}"
+        return replace(report, notes=(*report.notes, note))
+
+
+def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: float) -> Report:
     subjects = _with_other_sizes(subjects, seed)
     parts = _parts(subjects[0], seed)
     wrong = {p.backward for p in parts if p.verdict == "wrong"}
@@ -58,6 +70,7 @@ def diagnosed(
     first, *others = sorted(found_in, key=lambda f: f.kind in ("unnamed", "forward-differs"))
     if found:  # one edit mends all, so it is shown once
         others = [replace(f, fix=None, why=()) for f in others]
+    first = replace(first, why=(*_measured(report, first.argument), *first.why))
     case = subjects[0].case()
     return replace(report, message=first.message, findings=(first, *others), case=case)
 
@@ -80,6 +93,14 @@ def _parts(subject: Subject, seed: int) -> list[layerwise.Part]:
         return [*layerwise.parts(subject, seed)]
     except Exception:  # the check has told of it
         return []
+
+
+def _measured(report: Report, argument: str | None) -> list[str]:
+    """How far a gradient is off, and how far rounding could have carried it."""
+    a = report.arguments.get(argument or "")
+    if a is None or a.verdict != "fail" or a.error is None or a.bound is None:
+        return []
+    return [f"off by {a.error:.1e} of its largest entry, where rounding explains {a.bound:.0e}"]
 
 
 def _said_of(parts: list[layerwise.Part]) -> list[str]:
@@ -130,7 +151,8 @@ def _finding(
     if samples and finding.argument in samples[0].truths and kind not in TOLD:
         g, G = samples[0].gradients[finding.argument], samples[0].truths[finding.argument]
         if g is not None and np.shape(g) == G.shape:
-            changes["entries"] = worst_entries(finding.argument, np.asarray(g), G)
+            axes = _axes(samples[0].subject, finding.argument)
+            changes["entries"] = worst_entries(finding.argument, np.asarray(g), G, axes)
     if found:
         first = found.edits[0]
         fix = Fix(found.diff, found.edits, found.original, found.text)
@@ -149,18 +171,33 @@ def _finding(
     return replace(finding, kind=kind, message=message, why=tuple(why), **changes)
 
 
-def worst_entries(name: str, g: np.ndarray, G: np.ndarray) -> tuple[Entry, ...]:
-    """The entries of a gradient that are furthest off.
+def _axes(subject: Subject, argument: str) -> tuple[str, ...]:
+    """The declared names of the axes of an argument; none where they are not one name each."""
+    try:
+        spec = next(s for s in specs(subject.forward) if s and s.name == argument)
+    except (StopIteration, ValueError, TypeError, NameError):
+        return ()
+    return tuple("" if a.star else str(a) for a in spec.axes)
+
+
+def worst_entries(
+    name: str, g: np.ndarray, G: np.ndarray, axes: tuple[str, ...] = ()
+) -> tuple[Entry, ...]:
+    """The entries of a gradient that are furthest off; their places by axis, where they are named.
 
     >>> worst_entries("w", np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     (Entry(name='dw[1]', got=2.0, wanted=4.0),)
+    >>> worst_entries("x", np.array([[0.0, 1.0]]), np.array([[0.0, 4.0]]), ("N", "D"))
+    (Entry(name='dx[N=0, D=1]', got=1.0, wanted=4.0),)
     """
     gap = np.abs(g - G)
     order = np.argsort(-gap, axis=None)[:WORST]
+    named = len(axes) == g.ndim and all(axes)
     found = []
     for flat in order:
         at = np.unravel_index(flat, g.shape)
         if gap[at] > 1e-6 * np.max(np.abs(G)):
-            place = f"[{', '.join(map(str, at))}]" if at else ""
+            places = [f"{a}={k}" for a, k in zip(axes, at, strict=True)] if named else map(str, at)
+            place = f"[{', '.join(places)}]" if at else ""
             found.append(Entry(f"d{name}{place}", float(g[at]), float(G[at])))
     return tuple(found)

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
+from itertools import combinations, zip_longest
 
 from gradcheck.rewrites import Change, Place, changes
 from gradcheck.scope import Scope, bound, read, written
@@ -200,11 +200,26 @@ def _of_statement(stmt: ast.stmt, text: _Text, scope: Scope) -> Iterator[Found]:
             where = where[1:-1] if isinstance(index, ast.Tuple) and where[0] == "(" else where
             for sign in ("+=", "="):
                 say("accumulate", f"{source(array)}[{where}] {sign} {source(value)}")
+    if isinstance(stmt, (ast.Assign, ast.AugAssign, ast.Return)):
+        yield from _exchanged(stmt, text)
     plain = isinstance(stmt, (ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.For, ast.AnnAssign))
     if plain and bound(stmt) <= set(scope.known):  # else a name would be missing
         say("statement", "pass")
     for k, (change, new) in enumerate(alternatives):
         yield text.edit(change, stmt, start, end, new), k, start
+
+
+def _exchanged(stmt: ast.stmt, text: _Text) -> Iterator[Found]:
+    """Two slices in each other's place: a[k:] with b[:-k] for a[:-k] with b[k:]."""
+    slices = [n.slice for n in ast.walk(stmt) if isinstance(n, ast.Subscript)]
+    slices = [n for n in slices if any(isinstance(k, ast.Slice) for k in ast.walk(n))]
+    slices.sort(key=text.start)
+    for k, (a, b) in enumerate(combinations(slices, 2)):
+        (first, end), (start, last) = (text.start(a), text.end(a)), (text.start(b), text.end(b))
+        if end <= start and text.of(first, end) != text.of(start, last):
+            new = text.of(start, last) + text.of(end, start) + text.of(first, end)
+            change = Change("shift", ast.Constant(None))
+            yield text.edit(change, stmt, first, last, new), k, text.start(stmt)
 
 
 def _index(target: ast.Subscript, source) -> str:

@@ -9,10 +9,11 @@ import ast
 import copy
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from gradcheck.edits import Edit
-from gradcheck.ingredients import File, Ingredients, changed, filled
+from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
 from gradcheck.syntax import (
     AXIS,
     axis_of,
@@ -87,6 +88,7 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
 class _Ideas:
     def __init__(self, file: File, given: Ingredients):
         self.file, self.given = file, given
+        self.blocks = [*blocks(given.function)]
 
     def idea(self, kind: str, stmt: ast.stmt, site: Site, new: ast.expr) -> Idea:
         if not hasattr(new, "lineno"):
@@ -142,6 +144,16 @@ class _Ideas:
             if isinstance(site.node, (ast.Name, ast.Subscript)) and site.field in ("value", "elts"):
                 new = filled(expression("_.copy()"), site.node)
                 yield self.idea("function", stmt, site, new)
+        places = [(stmt, False)]
+        for block in self.blocks:  # not within a loop, but before it
+            pairs = pairwise(block)
+            loops = [b for a, b in pairs if a is stmt and isinstance(b, (ast.For, ast.While))]
+            places += [(b, True) for b in loops]
+        for writer, after in places:
+            for name in sorted(_written_into(writer) & set(self.given.names)):
+                new = ast.parse(f"{name} = {name}.copy()").body[0]
+                ast.fix_missing_locations(ast.copy_location(new, stmt))
+                yield self.inserted(stmt, new, after)
 
     def permuted(self, stmt: ast.stmt) -> Iterator[Idea]:
         """The gradients in another order, one of them further on or back."""
@@ -256,6 +268,17 @@ class _Ideas:
                 for other in expressions:
                     for kind, op in JOINED:
                         yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
+
+
+def _written_into(tree: ast.AST) -> set[str]:
+    """Names of arrays of which a tree writes entries."""
+    stored = (n for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Store))
+    targets = [n.value for n in stored if isinstance(n, ast.Subscript)]
+    targets += [n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign)]
+    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+        targets += call.args[:1] if called(call) in ("at", "copyto", "put", "putmask") else []
+        targets += [k.value for k in call.keywords if k.arg == "out"]
+    return {n.id for n in targets if isinstance(n, ast.Name)}
 
 
 def values(stmt: ast.stmt) -> Iterator[Site]:

@@ -1,7 +1,8 @@
 """What a mistake is called, from the edit that undoes it."""
 
 import ast
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 
 from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, literal, same
 
@@ -105,6 +106,10 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
             return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
+    if _bare(old, _is_sliced) == _bare(new, _is_sliced):
+        pairs = zip(*([n for n in ast.walk(k) if _is_sliced(n)] for k in (old, new)), strict=True)
+        if sum(not same(a, b) for a, b in pairs) > 1:
+            return "time-shift" if about.looped in _names(old) else "misaligned"
     found = _difference(old, new, ())
     return _of_expression(*found, about) if found else ""
 
@@ -279,7 +284,8 @@ def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str
     """The same things in another order."""
     if isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
         if isinstance(old.op, ast.MatMult):
-            return "transposed" if _names(old) == _names(new) else "wrong-operand"
+            a, b = ([_bare(k, _is_transposed) for k in (n.left, n.right)] for n in (old, new))
+            return "transposed" if sorted(a) == sorted(b) else "wrong-operand"
         if isinstance(old.op, ast.Sub) and same(old.left, new.right) and same(old.right, new.left):
             return "sign"
     if isinstance(old, (ast.Tuple, ast.List)) and isinstance(new, (ast.Tuple, ast.List)):
@@ -322,6 +328,25 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
     if isinstance(old, (ast.Slice, ast.Compare)):
         return "misaligned" if isinstance(old, ast.Slice) else "mask"
     return ""
+
+
+def _is_transposed(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("T", "mT")
+
+
+def _is_sliced(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and any(isinstance(n, ast.Slice) for n in ast.walk(node))
+
+
+def _bare(node: ast.AST, outer: Callable[[ast.AST], bool]) -> str:
+    """A tree as text, without what some of its nodes do to their values."""
+
+    class Bare(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            node = self.generic_visit(node)
+            return node.value if outer(node) else node  # type: ignore[attr-defined]
+
+    return ast.dump(Bare().visit(copy.deepcopy(node)))
 
 
 def _targets(parents: tuple) -> set[str]:

@@ -100,11 +100,12 @@ class Finding:
     lines: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        keys = ("kind", "argument", "file", "line", "case", "message")
+        keys = ("kind", "argument", "file", "line", "case")
         fix = None
         if self.fix:
             fix = {"diff": self.fix.diff, "edits": [asdict(e) for e in self.fix.edits]}
-        return {k: getattr(self, k) for k in keys} | {"fix": fix}
+        message = "\n".join((self.message, *self.why, *table(self.entries)))
+        return {k: getattr(self, k) for k in keys} | {"message": message, "fix": fix}
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ class Report:
     arguments: dict[str, Argument] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     seed: int = 0
-    notes: tuple[
-        str, ...
-    ] = ()  # what this input could not have shown, and what else is worth saying
+    # what this input could not have shown, and what else is worth saying
+    notes: tuple[str, ...] = ()
+    script: str = ""  # that gives this report again
 
     @property
     def flat(self) -> bool:
@@ -152,11 +153,15 @@ class Report:
         lines += [f"  note: {note}" for note in self.notes]
         if self.case:
             lines.append(f"  case: {describe(self.case)}, seed {self.seed}")
+        lines += [f"    {row}" for row in self.script.splitlines()]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as one of the ``checks`` of ``gradcheck --json``."""
         value = self.value or Value("unresolved", None, None)
+        findings = [f.to_dict() for f in self.findings]
+        if findings and self.script:
+            findings[0]["message"] += f"\n{self.script}"
         return {
             "name": self.name,
             "file": self.file,
@@ -167,7 +172,7 @@ class Report:
             "case": self.case,
             "value": value.to_dict(),
             "arguments": [a.to_dict() for a in self.arguments.values()],
-            "findings": [f.to_dict() for f in self.findings],
+            "findings": findings,
         }
 
 

@@ -176,10 +176,16 @@ class Search:
         """Lists of candidates to be tried, each in full before the search may end."""
         first, then, rest = self.lines()
         wanted = set(self.job.lines)
-        for lines in (wanted, first - wanted, then - wanted):
-            listed = [i for f in self.backwards for i in self.listed(f, self.text, lines)]
+        for parts in ((wanted, first - wanted), (then - wanted,)):
+            listed = [
+                [i for f in self.backwards for i in self.listed(f, self.text, lines)]
+                for lines in parts
+            ]
             for insertion in (False, True):
-                yield [[i for i in listed if i.order[0] == insertion]]
+                for items in listed:
+                    yield [[i for i in items if i.order[0] == insertion]]
+        first = first | wanted
+        then, rest = then - wanted, rest - wanted
         yield self.larger(self.backwards, first, False)
         yield self.larger(self.backwards, first, True)
         if rest:

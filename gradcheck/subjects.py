@@ -52,6 +52,7 @@ class Subject:
     keeps_dtype: bool = False  # whether float32 in, float32 out is promised
     given: str = "float64"  # the coarsest dtype of the arrays, before they were made float64
     adapt: Callable[[ModuleType], Adapted] | None = None
+    notes: tuple[str, ...] = ()  # what else is to be said of it
 
     @property
     def floats(self) -> list[int]:

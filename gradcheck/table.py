@@ -94,7 +94,9 @@ def _explain(console: Console, r: Report) -> None:
     if mended and same:
         console.print(Text(f"  it mends {', '.join(same)} too"), soft_wrap=True)
     if r.case:
-        console.print(Text(f"  at {describe(r.case)}", style="dim"), soft_wrap=True)
+        words = f"  at {describe(r.case)}, seed {r.seed}{'; in Python:' * bool(r.script)}"
+        for row in (words, *(f"    {line}" for line in r.script.splitlines())):
+            console.print(Text(row, style="dim"), soft_wrap=True)
 
 
 def _near(file: str) -> str:

@@ -110,4 +110,4 @@ PAIRS = {
 
 def reports():
     """The report of every pair, by name."""
-    return {name: check(f, b, *arrays) for name, (f, b, *arrays) in PAIRS.items()}
+    return {name: check(f, b, *arrays, diagnose=False) for name, (f, b, *arrays) in PAIRS.items()}

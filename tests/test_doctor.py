@@ -1,8 +1,12 @@
 """A failed pair of a file: the line, the name, the fix, and what is said of them."""
 
 import json
+import re
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gradcheck import assert_gradients, check
 from gradcheck.discovery import resolve
@@ -207,3 +211,66 @@ def test_check_is_diagnosed_too(tmp_path):
     with pytest.raises(AssertionError, match=r"\+    return np.tile\(dy / n, \(n, 1\)\)"):
         assert_gradients(s.forward, s.backward, *s.arrays)
     assert check(s.forward, s.backward, *s.arrays, diagnose=False).findings[0].fix is None
+
+
+def test_within_hypothesis_only_the_verdict_is_given(monkeypatch):
+    def never(*_):
+        raise AssertionError("it was asked for a diagnosis")
+
+    monkeypatch.setattr("gradcheck.doctor.diagnosed", never)
+
+    @settings(max_examples=2)
+    @given(st.integers(2, 5))
+    def twice(n):
+        assert check(lambda x: (2 * x, None), lambda dy, _: dy, np.ones(n)).verdict == "fail"
+
+    twice()
+
+
+SAID = """
+lstm_step: fail
+  dx is the right gradient for dy[1] = 0: a term is missing (mine.py:34)
+    off by # of its largest entry, where rounding explains #
+    with this edit the whole check passes, at other values and sizes too (# tried in # s)
+    dx[N=#, D=#]   got #   wanted #   ratio #
+    --- mine.py
+    +++ mine.py
+    @@ #,# +#,# @@
+         x, h, c, w_x, w_h, i, f, g, o, next_c = cache
+         do = dnext_h * np.tanh(next_c)
+    -    dc_next = dnext_h * o * (# - np.tanh(next_c) ** #)  # + dnext_c
+    +    dc_next = dnext_h * o * (# - np.tanh(next_c) ** #) + dnext_c  # + dnext_c
+         dc = dc_next * f
+         di, df, dg = dc_next * g, dc_next * c, dc_next * i
+  it mends dh, dc, dw_x, dw_h, db too
+  at N=#, D=#, H=#, float64, seed #; in Python:
+    from gradcheck.checks import check_subject
+    from gradcheck.discovery import resolve
+    (found,) = resolve('mine.py::lstm_step')
+    subject = [*found.subjects(#, False)][#]  # its inputs are subject.arrays
+    print(check_subject(subject, #))
+"""
+
+
+def figures_apart(text):
+    text = re.sub(r"-?\b\d[\d.]*(e[-+]\d+)?\b", "#", text)
+    text = re.sub(r" +(wanted|ratio)", r"   \1", text)
+    return re.sub(r"( *dx\[.*\n)+", r"\1", text)
+
+
+def test_the_message_whole(examined):
+    _, out = examined(LSTM, "--quick")
+    wanted = figures_apart(SAID).splitlines()
+    said = figures_apart(out[out.index("\nlstm_step: fail") :]).splitlines()
+    assert said[: len(wanted)] == wanted
+
+
+def test_json_says_the_same(examined):
+    _, out = examined(LSTM, "--json", "--quick")
+    said = json.loads(out)["checks"][0]["findings"][0]["message"] + "\n"
+    lines = [line.strip() for line in figures_apart(SAID).splitlines()]
+    assert [line.strip() for line in figures_apart(said).splitlines()] == [
+        lines[2].removesuffix(" (mine.py:#)"),
+        *lines[3:6],
+        *lines[-5:],
+    ]

@@ -50,6 +50,8 @@ FAMILIES = [  # kind, a function's body, what it can become
     ("shift", "for t in reversed(range(3)):\n    dy[t] = 1", "for t in range(3):"),
     ("shift", "return dy[1:]", "return dy[:-1]"),
     ("shift", "return dy[::-1]", "return dy"),
+    ("shift", "return x[2:] * dy[:-2]", "return x[:-2] * dy[2:]"),
+    ("shift", "x[2:] += dy[:-2]\nreturn x", "x[:-2] += dy[2:]"),
     ("function", "return dy * (1 - x * x)", "return dy * (x * (1 - x))"),
     ("function", "return dy * x * (1 - x)", "return dy * (1 - x * x)"),
     ("function", "return np.sqrt(dy)", "return dy"),

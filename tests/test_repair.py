@@ -188,6 +188,11 @@ CASES = {{"masked": lambda rng: (rng.normal(size=rng.integers(3, 7, size=2)),)}}
 def test_what_is_written_into_is_copied(tmp_path):
     changes, found = mended(tmp_path, HEAD + MASKED.format("dy *= x > 0").lstrip(), "masked")
     assert changes == ["-dy *= x > 0", "+dy = dy * (x > 0)"] and found.kind == "mutates"
+    changes, found = mended(tmp_path, HEAD + MASKED.format("dy[x <= 0] = 0").lstrip(), "masked")
+    assert changes == ["+dy = dy.copy()"] and found.kind == "mutates"
+    loop = "for k in range(len(dy)):\n        dy[k] *= x[k] > 0"
+    changes, found = mended(tmp_path, HEAD + MASKED.format(loop).lstrip(), "masked")
+    assert found.kind == "mutates" and "copy" in changes[0]
 
 
 def test_an_accumulation_that_overwrites(tmp_path):
@@ -356,6 +361,9 @@ def test_fixes_of_one_file_go_together():
         ("dx[t] = dh[t - 1]", "dx[t] = dh[t]", "time-shift"),
         ("dx[:-1] = dy", "dx[1:] = dy", "misaligned"),
         ("dx = np.convolve(dy, k)", "dx = np.correlate(dy, k)", "flipped-kernel"),
+        ("dw = x[2:].T @ dy[:-2]", "dw = x[:-2].T @ dy[2:]", "misaligned"),
+        ("dx[2:] += dy[:-2] @ w", "dx[:-2] += dy[2:] @ w", "misaligned"),
+        ("dw = x.T @ (dy @ v)", "dw = (dy @ v).T @ x", "transposed"),
         ("dx = dy * (x >= 0)", "dx = dy * (x > 0)", "mask"),
         ("dx = dy * np.exp(y)", "dx = dy * y", "activation-derivative-misplaced"),
         ("dx += dy; dx += 1", "dx += dy", ""),

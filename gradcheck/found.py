@@ -1,0 +1,246 @@
+"""What is found in a module: pairs of functions, closures, losses and layers, each as subjects."""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from gradcheck import adapters, layers, losses
+from gradcheck.adapters import BACKWARD, FORWARD, Closure, Pair
+from gradcheck.inputs import InputError
+from gradcheck.layers import Fixed, Layer, positional
+from gradcheck.losses import Loss
+from gradcheck.subjects import Subject, copied, is_float, made_of, on_grid, pair
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something to check, before its inputs are known.
+
+    `f` is the user's own function whose parameters the inputs are: the forward, the loss, or the
+    method of a class. `style` is pair, closure, loss or layer; `g` the backward of a plain pair.
+    """
+
+    name: str
+    style: str
+    module: ModuleType
+    f: Callable
+    how: Pair | Closure | Loss | Layer | None = None
+    g: Callable | None = None
+
+    @property
+    def file(self) -> str | None:
+        return getattr(self.module, "__file__", None)
+
+    @property
+    def cls(self) -> Any:
+        """The class of a layer, or of a loss that is a method."""
+        name = getattr(self.how, "owner", "") if self.style == "loss" else ""
+        name = self.how.name if isinstance(self.how, Layer) else name
+        return getattr(self.module, name) if name else None
+
+    def subject(
+        self,
+        arrays: tuple,
+        config: dict[str, Any] | None = None,
+        axes: dict[str, Any] | None = None,
+        constructor: tuple = (),
+        settings: dict[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Subject:
+        """The pair at a point.
+
+        Args:
+            arrays: the positional arguments of `f`; parameters of a layer, and those that a loss
+                keeps, are added, with random entries.
+            config: keyword arguments.
+            axes: sizes, to be shown.
+            constructor, settings: positional and keyword arguments of the class.
+            seed: of the parameters.
+
+        Raises:
+            ValueError: there is nothing to differentiate, or no gradient was found.
+        """
+        rng = np.random.default_rng([seed, 5])
+        arrays = tuple(map(on_grid, arrays))
+        names = list(positional(self.f))[: len(arrays)]
+        notes: list[str] = []
+        config = config or {}
+        how: Any = self.how
+        match self.how:
+            case None:
+                assert self.g is not None
+                return pair(self.f, self.g, arrays, config, name=self.name, axes=axes)
+            case Loss():
+                how, arrays, more = _of_loss(self, arrays, config, constructor, settings, rng)
+                names += more
+            case Layer():
+                how, arrays, more, notes = _of_layer(self, arrays, constructor, settings, rng)
+                names += more
+            case Pair() if not any(str(n).startswith("dy") for n in self.how.order):
+                _may_lack_dy(self, arrays)
+        made = how(self.module)
+        subject = pair(made.forward, made.backward, arrays, config, None, self.name, axes)
+        subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
+        return made_of(replace(subject, notes=tuple(notes)), made)
+
+
+def find(module: ModuleType) -> list[Found]:
+    """Everything in a module that can be checked, in the order of the file."""
+    own = {
+        k: v
+        for k, v in vars(module).items()
+        if inspect.isfunction(v) and v.__module__ == module.__name__
+    }
+    classes = {
+        k: v
+        for k, v in vars(module).items()
+        if isinstance(v, type) and v.__module__ == module.__name__
+    }
+    found = list(_pairs(module, own))
+    taken = {f.f.__name__ for f in found} | {f.g.__name__ for f in found if f.g}
+    taken |= {f.how.backward for f in found if isinstance(f.how, Pair)}
+    for name, f in own.items():
+        if name in taken or name.startswith("_"):  # a helper, which its callers answer for
+            continue
+        if adapters.is_closure(f):
+            found.append(Found(name, "closure", module, f, Closure(name)))
+        elif losses.is_loss(name, f):
+            found.append(Found(name, "loss", module, f, Loss(name, 0)))
+    for name, cls in classes.items():
+        found += _of_class(module, name, cls) if not name.startswith("_") else ()
+    return sorted(found, key=lambda f: _line(f.f))
+
+
+def _line(f: Callable) -> int:
+    return getattr(getattr(f, "__code__", None), "co_firstlineno", 0)
+
+
+def _pairs(module: ModuleType, own: dict[str, Any]) -> Iterator[Found]:
+    for name, g in own.items():
+        ending = next((e for e in BACKWARD if name.endswith(e)), "")
+        stem = name.removesuffix(ending)
+        forward = next((stem + e for e in FORWARD if stem + e in own), "")
+        if name == "backward" and "forward" in own:
+            stem, forward, ending = "forward", "forward", name
+        if not ending or not forward:
+            continue
+        f = own[forward]
+        how = adapters.paired(forward, f, name, g)
+        if how is None:
+            yield Found(stem, "pair", module, f, None, g)
+        elif how.order:
+            yield Found(stem, "pair", module, f, how, g)
+
+
+def _of_class(module: ModuleType, name: str, cls: type) -> Iterator[Found]:
+    """A class with forward and backward, or with a method that returns a loss and gradients."""
+
+    def own(method: str) -> Any:
+        f = inspect.getattr_static(cls, method, None)
+        return f if isinstance(f, FunctionType) and not _is_abstract(f) else None
+
+    both = own("forward"), own("backward")
+    if all(both):
+        yield Found(name, "layer", module, both[0], Layer(name))
+    for method, f in vars(cls).items():
+        if isinstance(f, FunctionType) and losses.is_loss(method, f) and "backward" not in method:
+            yield Found(f"{name}.{method}", "loss", module, f, Loss(method, 0, owner=name))
+
+
+def _is_abstract(f: FunctionType) -> bool:
+    """Whether a method is only to be overridden: it says nothing, or that it is not implemented."""
+    node = adapters.tree(f)
+    idle = (ast.Pass, ast.Raise, ast.Expr)
+    return node is not None and all(isinstance(stmt, idle) for stmt in node.body)
+
+
+def _may_lack_dy(found: Found, arrays: tuple) -> None:
+    """A derivative that takes no dy can be checked of a scalar, or where it is entry by entry.
+
+    Raises:
+        InputError: it is neither.
+    """
+    f = found.f
+    with layers.seeded():
+        y = f(*[a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+    y = y[0] if isinstance(y, tuple) else y
+    floats = [a for a in arrays if is_float(a)]
+    if np.size(y) == 1 or (len(arrays) == len(floats) == 1 and adapters.elementwise(f, arrays)):
+        return
+    assert found.g is not None
+    raise InputError(
+        f"{found.name}: {found.g.__name__} takes no dy, and {f.__name__} returns shape "
+        f"{np.shape(y)}, not entry by entry: a Jacobian is no gradient; wanted "
+        f"{found.g.__name__}(dy, ...)"
+    )
+
+
+def _of_loss(
+    found: Found,
+    arrays: tuple,
+    config: dict[str, Any],
+    constructor: tuple,
+    settings: dict[str, Any] | None,
+    rng: np.random.Generator,
+) -> tuple[Loss, tuple, list[str]]:
+    """The loss with its gradients placed, all its arrays, and the names of its parameters."""
+    how = found.how
+    assert isinstance(how, Loss)
+    names = list(positional(found.f))[: len(arrays)]
+    own: dict[str, Any] = {}
+    how = replace(
+        how, given=len(arrays), arguments=constructor, settings=tuple((settings or {}).items())
+    )
+    if how.owner:
+        with layers.seeded():
+            made = found.cls(*constructor, **(settings or {}))
+        own = dict(getattr(made, how.holder, {}))
+    elif isinstance(found.f, FunctionType):
+        own = {n: getattr(found.module, n) for n in losses.parameters_of(found.module, found.f)}
+    own = {n: on_grid(rng.standard_normal(a.shape)) for n, a in own.items() if is_float(a)}
+    all_names, values = [*names, *own], [*arrays, *own.values()]
+    how = replace(how, parameters=tuple(own))
+    listed = adapters.returned_names(found.f)
+    try:
+        with np.errstate(all="ignore"):
+            returned = how.values(found.module, copied(values), config)
+        paths = losses.matched(returned, all_names, values, listed)
+    except Exception:  # the check will say where it broke off
+        paths = tuple((1,) if is_float(a) else None for a in values)
+    if not any(paths):
+        raise InputError(f"{found.name}: none of what it returns is a gradient of its arguments")
+    values = [
+        Fixed(a) if is_float(a) and p is None else a for a, p in zip(values, paths, strict=True)
+    ]
+    return replace(how, gradients=tuple(p for p in paths if p)), tuple(values), list(own)
+
+
+def _of_layer(
+    found: Found,
+    arrays: tuple,
+    constructor: tuple,
+    settings: dict[str, Any] | None,
+    rng: np.random.Generator,
+) -> tuple[Layer, tuple, list[str], list[str]]:
+    """The layer with its gradients found, all its arrays, names of parameters, and notes."""
+    how = found.how
+    assert isinstance(how, Layer)
+    how = replace(how, arguments=constructor, options=tuple((settings or {}).items()))
+    how, own, notes = layers.examined(found.cls, how, arrays)
+    # a target, say: its gradient is not wanted where there is one of another input
+    loose = [k for k, a in enumerate(arrays) if is_float(a) and how.gradients[k] is None]
+    if any(how.gradients):
+        arrays = tuple(Fixed(a) if k in loose else a for k, a in enumerate(arrays))
+        kept = tuple(g for k, g in enumerate(how.gradients) if k not in loose)
+        how = replace(how, gradients=kept)
+    values = [on_grid(rng.standard_normal(a.shape)) for a in own.values()]
+    if how.adds_up(found.module, (*arrays, *values)):
+        notes.append("its gradients add up over calls: set them to zero before each backward")
+    return how, (*arrays, *values), list(own), notes

@@ -1,0 +1,170 @@
+"""Inputs of classes: sizes for the constructor, and shapes of the forward's inputs by trial."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from gradcheck.arguments import Wanted, wanted
+from gradcheck.found import Found
+from gradcheck.inputs import InputError
+from gradcheck.layers import TRAINING, positional
+from gradcheck.subjects import Subject
+from gradcheck.told import INTS, Told
+
+_SIZES = re.compile(
+    r"^(n|num|in|out|nin|nout|input|output|hidden|d|dim|h|D|H|C|M|V|K|units|neurons|features|classes|"
+    r"channels|vocab|embed|size|width|fan)(_?\w*)?$"
+)
+_MATRICES = {"W", "w", "weight", "weights"}
+_VECTORS = {"b", "bias", "biases"}
+_SIZES_OF = "sizes_of_the_constructor"
+_LABELS = ("y", "t", "labels", "targets", "target", "y_true", "label")
+
+
+def constructor(cls: type, name: str, told: dict[str, Told]) -> tuple[Wanted, list[str]]:
+    """What the constructor takes, and which of it are sizes."""
+    init = next((vars(c)["__init__"] for c in cls.__mro__[:-1] if "__init__" in vars(c)), _nothing)
+    docs = (inspect.getdoc(init), inspect.getdoc(cls))
+    parameters = positional(init)
+    usual = {n: Told("d m") for n in parameters if n in _MATRICES}
+    usual |= {n: Told("m") for n in parameters if n in _VECTORS and usual}
+    usual = {n: v for n, v in usual.items() if parameters[n].default is inspect.Parameter.empty}
+    known = wanted(name, init, usual | told, docs)
+    sizes = [n for n in parameters if _is_size(n, parameters[n], known)]
+    unknown = tuple(n for n in known.unknown if n not in sizes)
+    return Wanted(
+        name, known.arrays, {k: v for k, v in known.numbers.items() if k not in sizes}, unknown,
+        known.whole, known.products,
+    ), sizes  # fmt: skip
+
+
+def _nothing(self) -> None: ...
+
+
+def _is_size(name: str, p: inspect.Parameter, known: Wanted) -> bool:
+    if name in known.arrays:
+        return False
+    if p.default is p.empty:
+        return bool(_SIZES.match(name)) or p.annotation is int
+    return type(p.default) is int and p.default > 1 and bool(_SIZES.match(name))
+
+
+def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject]:
+    """A class at four points, every other one after an earlier forward.
+
+    Raises:
+        InputError: nothing tells the inputs.
+    """
+    init, sizes = constructor(found.cls, found.name, told)
+    if init.unknown:
+        raise InputError(
+            f"{found.name}: the constructor wants {', '.join(init.unknown)}; say it in "
+            f'CASES = {{"{found.name}": lambda rng: dict({init.unknown[0]}=..., '
+            f"{next(iter(positional(found.f)), 'x')}=...)}}"
+        )
+    docs = (inspect.getdoc(found.f), inspect.getdoc(found.cls))
+    known = wanted(found.name, found.f, told, docs, TRAINING)
+    axes = [a for t in init.arrays.values() if isinstance(t, Told) for a in t.dim_str.split()]
+    tried, second = None, None
+    for shapes in _trials(known, [*sizes, *dict.fromkeys(axes)]):
+        whole = {n: t.below for n, t in shapes.items() if isinstance(t, Told) and t.dtypes == INTS}
+        of_sizes = {_SIZES_OF: Told(" ".join(sizes))} if sizes else {}
+        arrays = {**of_sizes, **init.arrays, **shapes}
+        numbers = {**init.numbers, **known.numbers}
+        complete = Wanted(found.name, arrays, numbers, (), {**init.whole, **whole}, known.products)
+        made = _made(found, complete, init, sizes, list(shapes), seed)
+        first = next(made, None)
+        if isinstance(first, Subject) and _runs(first):
+            yield first
+            yield from (s for s in made if isinstance(s, Subject))
+            return
+        if isinstance(first, Subject):
+            second = second or (first, made)
+        else:
+            tried = tried or first
+    if second:  # its backward raises, as the check will say
+        yield second[0]
+        return
+    what = ", ".join(known.unknown or known.arrays)
+    words = next(iter(str(tried).splitlines()), "") if tried else "nothing was tried"
+    raise InputError(
+        f"{found.name}: found no shape of {what} that {found.f.__name__} takes ({words}); say it, "
+        f'e.g. --shapes "{_example(found, sizes)}"'
+    )
+
+
+def _example(found: Found, sizes: list[str]) -> str:
+    first = next(iter(positional(found.f)), "x")
+    return f"{first}: n {sizes[0] if sizes else 'd'}"
+
+
+def _trials(known: Wanted, sizes: list[str]) -> Iterator[dict[str, Any]]:
+    """Shapes for all inputs; of those that nobody knows, one guess after another."""
+    names = [*known.arrays, *known.unknown]
+
+    def guesses(name: str) -> list[Any]:
+        if name in known.arrays:
+            return [known.arrays[name]]
+        last = [f"n {s}" for s in sizes] or ["n d"]
+        found = [*map(Told, last), *(Told(f"{s} n") for s in sizes)]
+        if name in _LABELS:
+            first = next((s for s in last), "n d").split()[-1]
+            return [Told("n", INTS, first), *found, Told("n")]
+        return [*found, Told("n")] if sizes else [*found, Told("n c h w"), Told("n")]
+
+    order = list(names)
+    for choice in product(*map(guesses, order)):
+        yield dict(zip(order, choice, strict=True))
+
+
+def _made(
+    found: Found, known: Wanted, init: Wanted, sizes: list[str], inputs: list[str], seed: int
+) -> Iterator[Subject | Exception]:
+    parameters = positional(found.cls)
+    for k, draw in enumerate(known.draws(seed)):
+        settings = {n: draw.axes[n] for n in sizes}
+        settings |= {n: draw.values[n] for n in parameters if n in init.arrays or n in init.numbers}
+        arrays = tuple(draw.values[n] for n in inputs)
+        axes = {n: v for n, v in draw.axes.items()}
+        try:
+            subject = found.subject(arrays, {}, axes, (), settings, seed + k)
+            ran = subject.run()
+            if k == 0 and not all(np.isfinite(v).all() and np.size(v) for v in ran.y):
+                yield InputError("the forward is not finite")
+                continue
+        except Exception as error:
+            yield error
+            continue
+        if k % 2 and found.style == "layer" and _takes_earlier(subject):
+            subject = _earlier(subject)
+        yield subject
+
+
+def _earlier(subject: Subject) -> Subject:
+    return replace(subject, config={**subject.config, "earlier_forwards": 1})
+
+
+def _takes_earlier(subject: Subject) -> bool:
+    """Whether the forward runs after another one; what the backward does is for the check."""
+    try:
+        with np.errstate(all="ignore"):
+            _earlier(subject).run()
+    except Exception:
+        return False
+    return True
+
+
+def _runs(subject: Subject) -> bool:
+    """Whether the backward runs, and gives gradients of the right shapes."""
+    try:
+        with np.errstate(all="ignore"):
+            ran = subject.run()
+            subject.gradients(tuple(np.ones(np.shape(v)) for v in ran.y), ran)
+    except Exception:
+        return False
+    return True
