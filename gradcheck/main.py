@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5  # seconds of checks after which processes are started, which takes about as long
 USAGE = """\
-<<<<<<< HEAD
-gradcheck [TARGET ...] [--shapes TEXT] [--json] [--seed N] [--quick] [--apply] [-v]
-=======
-gradcheck [TARGET ...] [--json] [--github] [--seed N] [--quick] [--if-any] [--apply] [-v]
->>>>>>> plugin
+gradcheck [TARGET ...] [--shapes TEXT] [--json] [--github] [--seed N] [--quick] [--if-any]
+          [--apply] [-v]
        gradcheck step TARGET
 
 TARGET is a shipped name, FILE.py[::name], a folder or module:function; without one,
@@ -92,29 +89,15 @@ def _check(argv: list[str]) -> int:
     from gradcheck.loading import apart
 
     start = time.perf_counter()
-<<<<<<< HEAD
-    checks, refused = [], []
-    # what the checked code prints must not end up in the report
-    with contextlib.redirect_stdout(sys.stderr):
-        for target in options.targets:
-            try:
-                checks += resolve(target, options.shapes)
-            except TargetError as error:
-                refused.append(str(error))
-        twin = autodiff.available() and not options.quick
-        if options.targets:
-            reports = [_run(check, options.seed, twin) for check in checks]
-=======
     twin = autodiff.available() and not options.quick
     reports: list[Report] = []
     with apart():
-        checks, refused = _checks(options.targets, options.if_any)
+        checks, refused = _checks(options, twin)
         try:
-            for report in _reports(checks, options.seed, twin, not options.targets):
+            for report in _reports(checks, not options.targets):
                 reports.append(report)
         except KeyboardInterrupt:
             stopped = f"interrupted after {len(reports)} of {len(checks)} pairs"
->>>>>>> plugin
         else:
             stopped = ""
     seconds = time.perf_counter() - start
@@ -142,30 +125,48 @@ def _check(argv: list[str]) -> int:
     return _status([r.verdict for r in reports] + ["error"] * len(refused))
 
 
-def _checks(targets: list[str], if_any: bool) -> tuple[list[tuple["Check", str]], list[str]]:
-    """Each pair with the target that gives it alone, and why targets give none.
+@dataclass(frozen=True)
+class Task:
+    """One of the pairs of a target, for another process to find again."""
 
-    `if_any`: a target without a pair is no failure, and a file that holds none is not run.
+    target: str
+    shapes: str
+    at: int
+    name: str
+    seed: int
+    twin: bool
+
+
+def _checks(
+    options: argparse.Namespace, twin: bool
+) -> tuple[list[tuple["Check", Task]], list[str]]:
+    """Each pair that is asked for, and why targets give none.
+
+    With --if-any a target without a pair is no failure, and a file that holds none is not run.
     """
     from gradcheck import catalogue
     from gradcheck.discovery import WANTED, resolve, shipped
     from gradcheck.loading import NoPairError, TargetError, files, speaks
 
-    if not targets:
-        return [(shipped(name), name) for name in catalogue.names()], []
-    checks: list[tuple[Check, str]] = []
+    def tasks(target: str, found: list["Check"]) -> list[tuple["Check", Task]]:
+        rest = (options.seed, twin)
+        return [(c, Task(target, options.shapes, k, c.name, *rest)) for k, c in enumerate(found)]
+
+    if not options.targets:
+        return [t for name in catalogue.names() for t in tasks(name, [shipped(name)])], []
+    checks: list[tuple[Check, Task]] = []
     refused: list[str] = []
-    for target in targets:
+    for target in options.targets:
         folder, before = Path(target).is_dir(), len(checks) + len(refused)
         for part in map(str, files(Path(target))) if folder else [target]:
             try:
-                if not if_any or not Path(part).is_file() or speaks(Path(part)):
-                    checks += [(c, part) for c in resolve(part)]
+                if not options.if_any or not Path(part).is_file() or speaks(Path(part)):
+                    checks += tasks(part, resolve(part, options.shapes))
             except NoPairError as error:
-                refused += [] if folder or if_any else [str(error)]
+                refused += [] if folder or options.if_any else [str(error)]
             except TargetError as error:
                 refused.append(str(error))
-        if folder and not if_any and len(checks) + len(refused) == before:
+        if folder and not options.if_any and len(checks) + len(refused) == before:
             refused.append(f"{target}: no file in this folder holds a pair; {WANTED}")
     return checks, refused
 
@@ -186,9 +187,7 @@ def _apply(reports: list["Report"]) -> list[str]:
     return refused
 
 
-def _reports(
-    checks: list[tuple["Check", str]], seed: int, twin: bool, shipped: bool
-) -> Iterator["Report"]:
+def _reports(checks: list[tuple["Check", Task]], shipped: bool) -> Iterator["Report"]:
     """The reports in order: at first from here, and what is left after a while from every core.
 
     The models stand last among what is shipped and take longest, so there they begin.
@@ -196,41 +195,34 @@ def _reports(
     from gradcheck.processes import cores, in_processes
 
     start = time.perf_counter()
-    for k, (check, _) in enumerate(checks):
+    for k, (check, task) in enumerate(checks):
         late = shipped or time.perf_counter() - start > PATIENCE
         if late and len(checks) - k > 1 and cores() > 1:
-            tasks = [
-                (origin, [o for _, o in checks[:i]].count(origin), c.name, seed, twin)
-                for i, (c, origin) in enumerate(checks)
-            ]
-            yield from in_processes(_run_task, tasks[k:], _died, shipped)
+            yield from in_processes(_run_task, [t for _, t in checks[k:]], _died, shipped)
             return
-        yield _run(check, seed, twin)
+        yield _run(check, task.seed, task.twin)
 
 
-def _run_task(task: tuple[str, int, str, int, bool]) -> "Report":
-    """The report of one of the pairs of a target."""
-    origin, at, _, seed, twin = task
-    return _run(_resolved(origin)[at], seed, twin)
+def _run_task(task: Task) -> "Report":
+    return _run(_resolved(task.target, task.shapes)[task.at], task.seed, task.twin)
 
 
 @cache
-def _resolved(target: str) -> list["Check"]:
+def _resolved(target: str, shapes: str) -> list["Check"]:
     from gradcheck.discovery import resolve
 
-    return resolve(target)
+    return resolve(target, shapes)
 
 
-def _died(task: tuple[str, int, str, int, bool]) -> "Report":
+def _died(task: Task) -> "Report":
     from gradcheck.report import Report
 
-    origin, _, name, seed, _ = task
-    file = origin.partition("::")[0]
+    file = task.target.partition("::")[0]
     message = (
-        f"{name}: the process that checked it died, by os._exit or in compiled code; try another "
-        f"--seed than {seed}"
+        f"{task.name}: the process that checked it died, by os._exit or in compiled code; try "
+        f"another --seed than {task.seed}"
     )
-    return Report(name, "error", message, file if file.endswith(".py") else None)
+    return Report(task.name, "error", message, file if file.endswith(".py") else None)
 
 
 def _run(check: "Check", seed: int, twin: bool) -> "Report":
@@ -238,18 +230,17 @@ def _run(check: "Check", seed: int, twin: bool) -> "Report":
     from gradcheck.loading import beside
     from gradcheck.report import Report, merge
 
-<<<<<<< HEAD
-    try:
-        subjects = list(check.subjects(seed, twin))
-        reports = [check_subject(s, seed) for s in subjects]
-    except Exception as error:
-        words = str(error).splitlines()[:1]
-        message = words[0] if words else type(error).__name__
-        if not isinstance(error, ValueError):
-            message = f"{check.name}: making inputs raised {type(error).__name__}: {message}"
-        return Report(check.name, "error", message, check.file)
-    report = merge(reports)
-    return _diagnosed(check, report, subjects, reports, seed, twin)
+    with beside(Path(check.file)) if check.file else contextlib.nullcontext():
+        try:
+            subjects = list(check.subjects(seed, twin))
+            reports = [check_subject(s, seed) for s in subjects]
+            return _diagnosed(check, merge(reports), subjects, reports, seed, twin)
+        except (Exception, SystemExit) as error:
+            words = str(error).splitlines()[:1]
+            message = words[0] if words else type(error).__name__
+            if not isinstance(error, ValueError):
+                message = f"{check.name}: running it raised {type(error).__name__}: {message}"
+            return Report(check.name, "error", message, check.file)
 
 
 SCRIPT = """\
@@ -258,19 +249,6 @@ from gradcheck.discovery import resolve
 (found,) = resolve({target!r})
 subject = [*found.subjects({seed}, {twin})][{k}]  # its inputs are subject.arrays
 print(check_subject(subject, {seed}))"""
-=======
-    with beside(Path(check.file)) if check.file else contextlib.nullcontext():
-        try:
-            subjects = list(check.subjects(seed, twin))
-            reports = [check_subject(s, seed) for s in subjects]
-            return _diagnosed(check, merge(reports), subjects, reports, seed)
-        except (Exception, SystemExit) as error:
-            words = str(error).splitlines()[:1]
-            message = words[0] if words else type(error).__name__
-            if not isinstance(error, ValueError):
-                message = f"{check.name}: running it raised {type(error).__name__}: {message}"
-            return Report(check.name, "error", message, check.file)
->>>>>>> plugin
 
 
 def _diagnosed(
