@@ -76,7 +76,9 @@ def _tree(text: str, f: FunctionType) -> ast.Module:
     lines = text.splitlines(keepends=True)[first - 1 : _end(text, f)]
     *_, owner, _ = ("", *f.__qualname__.split("."))
     head = f"class {owner}:\n" if owner else "\n"
-    return ast.parse("\n" * (first - 2) + head * (first > 1) + "".join(lines))
+    tree = ast.parse("\n" * (first - 2) + head * (first > 1) + "".join(lines))
+    tree.body[:0] = _imports(text)  # calls of what is imported compile to other code
+    return tree
 
 
 def _end(text: str, f: FunctionType) -> int:
@@ -86,6 +88,21 @@ def _end(text: str, f: FunctionType) -> int:
         if name == f.__qualname__ and start == first:
             return end
     raise ValueError(f"no function {f.__qualname__} in line {first} of the text")
+
+
+@lru_cache(maxsize=512)
+def _imports(text: str) -> list[ast.stmt]:
+    """The imports of a module, outside its functions."""
+
+    def within(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield node
+            elif not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                for block in _blocks_of(node):
+                    yield from within(block)
+
+    return list(within(ast.parse(text).body))
 
 
 @lru_cache(maxsize=512)
@@ -132,10 +149,14 @@ def _starts(text: str) -> list[int]:
 
 def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
     for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            block = getattr(node, field, None)
-            if isinstance(block, list):
-                yield block
+        yield from _blocks_of(node)
+
+
+def _blocks_of(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for field in ("body", "orelse", "finalbody"):
+        block = getattr(node, field, None)
+        if isinstance(block, list):
+            yield block
 
 
 @lru_cache(maxsize=65536)
