@@ -17,9 +17,10 @@ from gradcheck.found import Found, find
 from gradcheck.layers import positional
 from gradcheck.loading import NoPairError, files, load
 from gradcheck.loading import TargetError as TargetError
+from gradcheck.losses import parameters_of
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject
-from gradcheck.told import ShapeError, Told, in_line
+from gradcheck.told import INTS, ShapeError, Told, in_docstring, in_line
 
 WANTED = "wanted a function f, or f_forward, and its f_backward"
 
@@ -133,7 +134,13 @@ def _subjects(
         yield from probing.subjects(found, told, seed)
     else:
         docs = (inspect.getdoc(found.f), inspect.getdoc(found.g))
+        of_globals = found.style == "loss" and parameters_of(found.module, found.f)
+        if of_globals:
+            told = {n: Told("T", INTS) for n in arguments.LISTS} | in_docstring(docs[0]) | told
         known = arguments.wanted(found.name, found.f, told, docs)
+        if of_globals and not known.unknown:
+            yield from probing.of_globals(found, known, seed)
+            return
         if known.unknown:
             raise arguments.asked(f"{source}::{found.name}", known)
         for k, drawn in enumerate(known.draws(seed)):

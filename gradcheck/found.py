@@ -53,6 +53,7 @@ class Found:
         constructor: tuple = (),
         settings: dict[str, Any] | None = None,
         seed: int = 0,
+        sizes: dict[int, int] | None = None,
     ) -> Subject:
         """The pair at a point.
 
@@ -63,6 +64,7 @@ class Found:
             axes: sizes, to be shown.
             constructor, settings: positional and keyword arguments of the class.
             seed: of the parameters.
+            sizes: those of the module's parameters that are to be others, and which.
 
         Raises:
             ValueError: there is nothing to differentiate, or no gradient was found.
@@ -78,7 +80,9 @@ class Found:
                 assert self.g is not None
                 return pair(self.f, self.g, arrays, config, name=self.name, axes=axes)
             case Loss():
-                how, arrays, more = _of_loss(self, arrays, config, constructor, settings, rng)
+                how, arrays, more = _of_loss(
+                    self, arrays, config, constructor, settings, rng, sizes or {}
+                )
                 names += more
             case Layer():
                 how, arrays, more, notes = _of_layer(self, arrays, constructor, settings, rng)
@@ -206,6 +210,7 @@ def _of_loss(
     constructor: tuple,
     settings: dict[str, Any] | None,
     rng: np.random.Generator,
+    sizes: dict[int, int],
 ) -> tuple[Loss, tuple, list[str]]:
     """The loss with its gradients placed, all its arrays, and the names of its parameters."""
     how = found.how
@@ -221,7 +226,14 @@ def _of_loss(
         own = dict(getattr(made, how.holder, {}))
     elif isinstance(found.f, FunctionType):
         own = {n: getattr(found.module, n) for n in losses.parameters_of(found.module, found.f)}
-    own = {n: on_grid(rng.standard_normal(a.shape)) for n, a in own.items() if is_float(a)}
+        numbers = losses.numbers_of(found.module, found.f)
+        moved = {n: sizes[v] for n, v in numbers.items() if v in sizes}
+        how = replace(how, sizes=tuple(moved.items()))
+
+    def drawn(a: Array) -> Array:
+        return on_grid(rng.standard_normal(tuple(sizes.get(k) or k for k in a.shape)))
+
+    own = {n: drawn(a) for n, a in own.items() if is_float(a)}
     all_names, values = [*names, *own], [*arrays, *own.values()]
     how = replace(how, parameters=tuple(own))
     listed = adapters.returned_names(found.f)
