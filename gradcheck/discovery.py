@@ -129,7 +129,7 @@ def _subjects(
     table = getattr(found.module, "CASES", None)
     makers = table.get(found.name) if isinstance(table, dict) else None
     if makers is not None:
-        yield from _of_cases(found, makers, seed)
+        yield from _of_cases(found, makers, seed, twin)
     elif found.cls is not None:
         yield from probing.subjects(found, told, seed)
     else:
@@ -145,13 +145,14 @@ def _subjects(
             raise arguments.asked(f"{source}::{found.name}", known)
         for k, drawn in enumerate(known.draws(seed)):
             arrays, config = _ordered(found.f, drawn.values)
-            subject = found.subject(arrays, config, drawn.axes, seed=seed + k)
+            # a compiler takes long: two points are enough for it
+            subject = found.subject(arrays, config, drawn.axes, seed=seed + k, twin=twin and k < 2)
             # sizes of 1 among them, where the forward takes those
             if k < 3 or _runs(subject):
                 yield subject
 
 
-def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
+def _of_cases(found: Found, makers: Any, seed: int, twin: bool) -> Iterator[Subject]:
     makers = makers if isinstance(makers, (list, tuple)) else [makers]
     for draw in range(3):
         for k, maker in enumerate(makers):
@@ -162,7 +163,9 @@ def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
                 settings = {n: v for n, v in given.items() if n in names}
                 given = {n: v for n, v in given.items() if n not in names}
             arrays, config = _arguments(found.f, found.name, given)
-            yield found.subject(arrays, config, settings=settings, seed=seed + draw)
+            yield found.subject(
+                arrays, config, settings=settings, seed=seed + draw, twin=twin and not draw
+            )
 
 
 def _ordered(f: Callable, values: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
