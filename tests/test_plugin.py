@@ -1,5 +1,6 @@
 """The pytest plugin, by running pytest."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -100,7 +101,7 @@ def test_a_failure_is_the_report_and_no_traceback(run, monkeypatch):
 
 def test_with_xdist(run, monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     text = (
         FAILURES.replace("ARRAYS)", "ARRAYS, diagnose=False)")
         + """
