@@ -120,9 +120,12 @@ def check_subject(subject: Subject, seed: int = 0, twin: bool = True, order: int
             with contextlib.redirect_stdout(io.StringIO()):
                 report = _examine(subject, first, seed, order)
     except ContractError as error:
-        line = _line_of(subject.backward)
+        own = subject.watch[-1] if subject.adapt else subject.backward
+        line = error.line or _line_of(own)
         finding = Finding(error.kind, str(error), None, subject.file, line, subject.case())
         report = _failed(subject, finding)
+        if error.kind == "not-implemented":
+            report = replace(report, verdict="error")
     except Exception as error:
         if not _is_theirs(subject, error):
             raise

@@ -213,10 +213,18 @@ def _wrong_around(
 ) -> Measured | None:
     """What is wrong with g where the derivative jumps, or None if g is a valid choice.
 
-    Beside the point, where ties are broken, the backward must be right; and each entry of g must
+    Along lines on which all ties stay, y is smooth and g must be right, whichever side it takes;
+    beside the point, where ties are broken, the backward must be right; and each entry of g must
     lie between those of the backward's own gradients around the point.
     """
     rng = np.random.default_rng([*seed, 2])
+    for d in _keeping_ties(subject.arrays[i], rng):
+        slope = numeric.directional(*line(subject, {i: d}, dy))
+        hand, bound = float(np.sum(g * d)), slope.bound + _rounding(g * d, d, slack)
+        scale = max(length(g * d), abs(slope.value)) or 1.0
+        along = Measured(hand, slope.value, slope.value, bound, scale, scale)
+        if not slope.trouble and not along.agrees:
+            return along
 
     def gradient(s: Subject) -> Array:
         return np.asarray(s.gradients(dy, s.run())[s.floats.index(i)])
@@ -245,6 +253,16 @@ def _wrong_around(
         if not found.agrees:
             return found
     return None
+
+
+def _keeping_ties(x: Array, rng: np.random.Generator) -> list[Array]:
+    """Directions that move all entries alike, and equal entries alike: zeros not at all."""
+    values, group = np.unique(x, return_inverse=True)
+    steps = np.where(values == 0, 0.0, numeric.direction(values, rng))
+    return [
+        np.full(x.shape, 2.0 ** math.floor(math.log2(length(x) or 1.0))),
+        steps[group].reshape(x.shape),
+    ]
 
 
 def beside(subject: Subject, seed: int | np.random.Generator, power: int) -> Subject:

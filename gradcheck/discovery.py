@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import arguments, catalogue, inputs, probing
+from gradcheck import arguments, catalogue, inputs, probing, suites
 from gradcheck.found import Found, find
 from gradcheck.layers import positional
 from gradcheck.loading import NoPairError, files, load
@@ -109,9 +109,15 @@ def _refuse(error: TargetError, seed: int, twin: bool) -> Iterator[Subject]:
 
 
 def _checks(module: ModuleType, source: str, told: dict[str, Told]) -> list[Check]:
-    """The checks of everything that is found in a module, in the order of the file."""
+    """The checks of what suites know of a module, then of all else that is found in it; both in
+    the order of the file."""
+    known = suites.of(module)
+    taken = {f for r in known for f in r.functions}
+    others = [f for f in find(module) if f.f not in taken]
+    file = getattr(module, "__file__", None) or source
     return [
-        Check(f.name, partial(_subjects, f, told, source), f.file or source) for f in find(module)
+        *(Check(r.name, r.subjects, file) for r in known),
+        *(Check(f.name, partial(_subjects, f, told, source), f.file or source) for f in others),
     ]
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NoReturn
 
 # a file of a folder that holds none of these words holds no gradient, and is not run
-WORDS = re.compile(rb"back|bwd|grad|vjp|jvp|pull|loss|delta|CASES", re.IGNORECASE)
+WORDS = re.compile(rb"back|bwd|grad|vjp|jvp|pull|loss|delta|CASES|SUITE", re.IGNORECASE)
 # folders of a folder that hold other people's code, or none
 OTHERS = {"__pycache__", "node_modules", "site-packages", "dist-packages", "build"}
 

@@ -76,6 +76,8 @@ class Subject:
     def run(self, arrays: tuple | None = None) -> "Forward":
         """The forward on copies of the arrays."""
         result = self.forward(*copied(self.arrays if arrays is None else arrays), **self.config)
+        if nothing(result if not isinstance(result, tuple) else result[0]):
+            raise _unfinished(self, "forward", (self.watch or (self.forward,))[0])
         if not (isinstance(result, tuple) and len(result) == 2):
             what = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
             raise ContractError("shape", f"{self.name} returned {what}; wanted the pair (y, cache)")
@@ -86,6 +88,8 @@ class Subject:
         """The gradients of the float arguments, in order."""
         dy = copied(dy)
         grads = self.backward(dy[0] if ran.single else dy, ran.cache)
+        if nothing(grads):
+            raise _unfinished(self, "backward", (self.watch or (self.backward,))[-1])
         grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
         slots = [i for i, a in enumerate(self.arrays) if a is None or isinstance(a, np.ndarray)]
         while len(grads) > len(slots) and grads[-1] is None:  # of an argument that was not given
@@ -121,11 +125,28 @@ def made_of(subject: Subject, made: Adapted) -> Subject:
 
 
 class ContractError(Exception):
-    """The pair broke its contract in a way that leaves nothing to compare."""
+    """The pair broke its contract in a way that leaves nothing to compare; where, if not as a
+    whole."""
 
-    def __init__(self, kind: str, message: str):
+    def __init__(self, kind: str, message: str, line: int | None = None):
         super().__init__(message)
-        self.kind = kind
+        self.kind, self.line = kind, line
+
+
+def nothing(result: Any) -> bool:
+    """Whether a function has returned None for everything, as what is still to be written does.
+
+    >>> nothing(None), nothing((None, None)), nothing(()), nothing((None, 1.0))
+    (True, True, False, False)
+    """
+    several = isinstance(result, (tuple, list))
+    return result is None or (several and len(result) > 0 and all(r is None for r in result))
+
+
+def _unfinished(subject: Subject, half: str, f: Callable) -> ContractError:
+    line = getattr(getattr(f, "__code__", None), "co_firstlineno", None)
+    message = f"{subject.name}: the {half} is not implemented: it returns None"
+    return ContractError("not-implemented", message, line)
 
 
 def _is_plain(v: Any) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+collect_ignore = ["styles"]  # files to be checked, written as their authors write
+
 # the same examples on every run, and no time limit that a busy machine could miss
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")

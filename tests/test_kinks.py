@@ -351,6 +351,10 @@ def all_share(dy, x):
     return dy[:, None] * winners / winners.sum(axis=1, keepdims=True)
 
 
+def all_win(dy, x):
+    return dy[:, None] * (x == x.max(axis=1, keepdims=True))
+
+
 def last_gets_more(dy, x):
     dx = first_wins(dy, x)
     dx[:, -1] += 0.3 * dy
@@ -367,6 +371,7 @@ def test_many_ties_are_judged_by_the_choices_around_them(x, seed):
     assert check(amax, first_wins, x, seed=seed).verdict == "kink"
     assert check(amax, all_share, x, seed=seed).verdict == "kink"
     assert check(amax, last_gets_more, x, seed=seed).verdict == "fail"
+    assert check(amax, all_win, x, seed=seed).verdict == "fail"
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.5, "kink"), (1.5, "fail"), (-0.5, "fail")])

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+# what is first imported by a pytest within pytest is forgotten after it, half of a package too
+import gradcheck.discovery
+import gradcheck.doctor
+import gradcheck.main
+
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[1]
 INSTALLED = any(e.value == "gradcheck.plugin" for e in entry_points(group="pytest11"))
