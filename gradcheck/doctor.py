@@ -65,9 +65,12 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
     samples = _samples(subjects, seed)
     names = naming.names(samples) if len(samples) == 2 else {}
     sized = len({_sizes(s) for s in subjects}) > 1
-    found_in = [_finding(f, names, found, placed, samples, sized) for f in report.findings]
+    harmless = [f for f in report.findings if f.kind == "kink-convention"]
+    wrong_ones = [f for f in report.findings if f not in harmless]
+    found_in = [_finding(f, names, found, placed, samples, sized) for f in wrong_ones]
     found_in[0] = replace(found_in[0], why=(*_said_of(parts), *found_in[0].why))
     first, *others = sorted(found_in, key=lambda f: f.kind in ("unnamed", "forward-differs"))
+    others += harmless
     if found:  # one edit mends all, so it is shown once
         others = [replace(f, fix=None, why=()) for f in others]
     first = replace(first, why=(*_measured(report, first.argument), *first.why))

@@ -161,7 +161,8 @@ class Recognised:
         arrays = tuple(np.asarray(given.pop(n)) for n in moving)
         made = Made(self.forward, self.backward, parameters, moving, given)
         functions = made(self.module)
-        config = _shown(given)
+        drawn = {n: case[n].__name__ for n in moving if n in case}
+        config = _shown(given) | drawn
         subject = pair(functions.forward, functions.backward, arrays, config, name=op.name)
         return replace(
             subject,
