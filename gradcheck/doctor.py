@@ -61,7 +61,9 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
     trusted = sorted({p.backward for p in parts if p.verdict in RIGHT} - wrong)
     placed = placing.place(subjects[0], seed, trusted)
     lines = [c.line for c in placed.lines]
-    found = repairing.repair(subjects, lines, trusted, seconds, seed=seed)
+    # a repair leaves y as it is
+    finite = all(np.isfinite(v).all() for v in subjects[0].run().y)
+    found = repairing.repair(subjects, lines, trusted, seconds, seed=seed) if finite else None
     samples = _samples(subjects, seed)
     names = naming.names(samples) if len(samples) == 2 else {}
     sized = len({_sizes(s) for s in subjects}) > 1
@@ -129,6 +131,8 @@ def _samples(subjects: Sequence[Subject], seed: int) -> list[Sample]:
             continue
         if sample and sample.wrong and (not samples or sample.wrong == samples[0].wrong):
             samples.append(sample)
+        if len({str(s.sizes) for s in samples}) > 1:  # two of different sizes will do
+            break
     others = [s for s in samples[1:] if s.sizes != samples[0].sizes] or samples[1:]
     return [*samples[:1], *others[:1]]
 

@@ -21,6 +21,7 @@ class Planted:
     before: str
     after: str
     kinds: frozenset[str]
+    elsewhere: tuple[int, ...] = ()  # lines at which an edit mends it as well
 
     def text(self) -> str:
         text = (HERE / self.file).read_text()
@@ -102,7 +103,7 @@ RNN_LAYERS = _of(
     ("rnn_step", "da = dnext_h * (1 - next_h**2)", "da = dnext_h * (1 - next_h)",
      {"activation-derivative-misplaced", "activation-derivative-missing", "missing-term"}),
     ("rnn_step", "da = dnext_h * (1 - next_h**2)", "da = dnext_h", {"activation-derivative-missing"}),
-    ("rnn_step", "dprev_h = da.dot(Wh.T)\n    dWx", "dprev_h = da.dot(Wh)\n    dWx", {"transposed"}),
+    ("rnn_step", "dprev_h = da.dot(Wh.T)\n    dWx = x.T.dot(da)\n    dWh = prev_h.T.dot(da)\n    db = da", "dprev_h = da.dot(Wh)\n    dWx = x.T.dot(da)\n    dWh = prev_h.T.dot(da)\n    db = da", {"transposed"}),
     ("rnn", "dnext_h = dh[:, t, :] + dprev_h", "dnext_h = dh[:, t, :]", {"missing-recurrent-term"}),
     ("rnn", "dWx += dWx_t\n        dWh += dWh_t\n        db += db_t\n    dh0", "dWx = dWx_t\n        dWh += dWh_t\n        db += db_t\n    dh0",
      ACCUMULATION | {"missing-recurrent-term"}),
