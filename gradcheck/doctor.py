@@ -124,7 +124,7 @@ def _samples(subjects: Sequence[Subject], seed: int) -> list[Sample]:
     for k, subject in enumerate(subjects):
         try:
             with np.errstate(all="ignore"):
-                rng = np.random.default_rng([seed, k])
+                rng = np.random.default_rng([seed, k, 103])
                 dy = tuple(cotangent(v, rng) for v in subject.run().y)
                 sample = take(subject, dy)
         except Exception:  # the check has told of it

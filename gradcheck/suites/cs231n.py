@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.suites import Op
+from gradcheck.suites.ops import Op
 
 
 def labels(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
