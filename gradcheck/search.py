@@ -226,7 +226,7 @@ class Search:
     ) -> Iterator[list[Item]]:
         """Larger edits of some lines, in lists that one code object can hold."""
         file = File(self.text)
-        streams = [(f, ideas(file, f.__name__, lines, large)) for f in functions]
+        streams = [(f, ideas(file, f.__qualname__, lines, large)) for f in functions]
         for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
             for (f, _), stream in zip(streams, several, strict=True):
                 while stream and (some := [*islice(stream, TOGETHER)]):

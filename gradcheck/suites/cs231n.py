@@ -176,7 +176,7 @@ SUITE = (
             "",
             "W: D C; X: N D; y: N",
             (
-                {"N": 5, "D": 3, "C": 4, "y": labels, "reg": 0.25},
+                {"N": 5, "D": 3, "C": 4, "y": labels, "reg": 0.3},
                 {"N": 3, "D": 4, "C": 2, "y": labels, "reg": 0.0},
             ),
             gradients=("W",),
