@@ -83,9 +83,10 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
         last = hook.returned or (taps[-1].site if taps else None)
         if last is None or not any(t.is_float for t in taps):
             return Placed()  # its source is not to be had, or it computes with other arrays
-        if len(set(subject.watch)) < len(subject.watch):  # a function that is both
+        found = _not_finite(grads, taps)
+        if not found and len(set(subject.watch)) < len(subject.watch):  # a function that is both
             taps = _of_backward(bench, taps, rng)
-        found = _written(bench, taps) or _not_finite(grads, taps)
+        found = found or _written(bench, taps)
         given = subject.arrays[subject.floats[0]].dtype
         shows = any(g is not None and np.asarray(g).dtype != given for g in grads)
         coarse = _coarse(bench, grads, taps, shows)

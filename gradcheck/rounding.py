@@ -193,7 +193,9 @@ def unit_of(value: Any) -> float:
     """
     dtype = getattr(value, "dtype", None)
     # asked for every value, nearly all of which are float64
-    return UNIT if dtype is None or dtype == np.float64 else UNITS.get(getattr(dtype, "name", ""), UNIT)
+    if dtype is None or dtype == np.float64:
+        return UNIT
+    return UNITS.get(getattr(dtype, "name", ""), UNIT)
 
 
 def _is_narrower(value: Any, operand: Any) -> bool:
