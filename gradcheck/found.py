@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from gradcheck import adapters, borders, layers, losses
+from gradcheck import tapes as recording
 from gradcheck.adapters import BACKWARD, FORWARD, Closure, Pair
 from gradcheck.borders import Bordered, Function, Rule
 from gradcheck.inputs import InputError
 from gradcheck.layers import Fixed, Layer, positional
 from gradcheck.losses import Loss
 from gradcheck.subjects import Subject, copied, is_float, made_of, on_grid, pair
+from gradcheck.tapes import Tape
 
 Array = np.ndarray
 
@@ -32,7 +34,7 @@ class Found:
     style: str
     module: ModuleType
     f: Callable
-    how: Pair | Closure | Loss | Layer | Rule | Function | None = None
+    how: Pair | Closure | Loss | Layer | Rule | Function | Tape | None = None
     g: Callable | None = None
 
     @property
@@ -104,6 +106,8 @@ class Found:
         if library := borders.library(self.module):
             plain = library == "jax" and borders.runs_the_same(how, self.module, self.name, arrays)
             how = Bordered(how, "numpy" if plain else library)
+        if isinstance(how, Tape) and not how.whole:  # self is an argument as others are
+            names = list(inspect.signature(self.f).parameters)[: len(arrays)]
         made = how(self.module)
         subject = pair(made.forward, made.backward, arrays, config, primal, self.name, axes)
         subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
@@ -137,6 +141,16 @@ def find(module: ModuleType) -> list[Found]:
             found.append(Found(name, "closure", module, f, Closure(name)))
         elif losses.is_loss(name, f):
             found.append(Found(name, "loss", module, f, Loss(name, 0)))
+    recorders = [k for k, v in classes.items() if recording.records(v)]
+    for values in recorders:
+        found += (
+            Found(f"{values}.{name}", "operation", module, f, Tape(values, name))
+            for name, f in recording.operations(classes.pop(values))
+        )
+        for name, f in own.items():
+            hints = [getattr(a, "__name__", a) for a in f.__annotations__.values()]
+            if name not in taken and values in hints:
+                found.append(Found(name, "taped", module, f, Tape(values, name, whole=True)))
     for name, cls in classes.items():
         found += _of_class(module, name, cls) if not name.startswith("_") else ()
     return sorted(found, key=lambda f: _line(f.f))
