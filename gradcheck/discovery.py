@@ -145,6 +145,10 @@ def _subjects(
         if of_globals and not known.unknown:
             yield from probing.of_globals(found, known, seed)
             return
+        dicts = probing.dicts(found, known.unknown)
+        if dicts:
+            yield from probing.of_dicts(found, known, dicts, seed)
+            return
         if known.unknown:
             raise arguments.asked(f"{source}::{found.name}", known)
         options = configurations.defaults(found.f, {**known.arrays, **known.numbers})

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import FunctionType, ModuleType
 from typing import Any
@@ -76,8 +77,11 @@ class Found:
             ValueError: there is nothing to differentiate, or no gradient was found.
         """
         rng = np.random.default_rng([seed, 5])
-        arrays = tuple(map(on_grid, arrays))
         names = list(positional(self.f))[: len(arrays)]
+        place = next((k for k, a in enumerate(arrays) if _is_dict(a)), None)
+        if place is not None:
+            return self._unfolded(place, arrays, names, config or {}, axes)
+        arrays = tuple(map(on_grid, arrays))
         notes: list[str] = []
         config = config or {}
         how: Any = self.how
@@ -112,6 +116,45 @@ class Found:
         subject = pair(made.forward, made.backward, arrays, config, primal, self.name, axes)
         subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
         return made_of(replace(subject, notes=tuple(notes)), made)
+
+    def _unfolded(
+        self, place: int, arrays: tuple, names: list[str], config: dict, axes: dict | None
+    ) -> Subject:
+        """The pair at a point of which one argument is a dict of arrays."""
+        held = arrays[place]
+        keys = tuple(held)
+        names[place : place + 1] = keys
+        flat = tuple(map(on_grid, (*arrays[:place], *held.values(), *arrays[place + 1 :])))
+        how: Any = self.how
+        if isinstance(how, Loss):
+            how = replace(how, given=len(arrays))
+            returned = how.values(self.module, copied(arrays), config)
+            listed = adapters.returned_names(self.f)
+            paths = losses.matched(returned, names, list(flat), listed)
+            how = replace(how, gradients=tuple(p for p in paths if p))
+            loose = [k for k, p in enumerate(paths) if is_float(flat[k]) and not p]
+        else:
+            how = how or Pair(self.f.__name__, getattr(self.g, "__name__", ""))
+            made = how(self.module)
+            found: Any = {}
+            with suppress(Exception):  # the check will say so
+                y, cache = made.forward(*copied(arrays), **config)
+                ones = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+                found = made.backward(ones, cache)
+            only = range(place, place + len(keys))  # parameters, and nothing of the data
+            loose = [k for k, a in enumerate(flat) if is_float(a) and k not in only]
+            loose = loose if isinstance(found, dict) else []
+        how = adapters.Unfolded(how, place, keys)
+        flat = tuple(Fixed(a) if k in loose else a for k, a in enumerate(flat))
+        made = how(self.module)
+        subject = pair(made.forward, made.backward, flat, config, None, self.name, axes)
+        subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
+        return made_of(subject, made)
+
+
+def _is_dict(a: Any) -> bool:
+    """Whether an argument is a dict of float arrays: parameters by name."""
+    return isinstance(a, dict) and bool(a) and all(is_float(v) for v in a.values())
 
 
 def find(module: ModuleType) -> list[Found]:

@@ -71,7 +71,8 @@ class Tape:
                 )
             return found
 
-        return Adapted(forward, backward, (f,), (f,))
+        own = (*(g for _, g in operations(cls)), f) if self.whole else (f,)
+        return Adapted(forward, backward, own, own)
 
 
 def _alike(a: tuple, b: tuple) -> bool:
