@@ -71,8 +71,8 @@ class Tape:
                 )
             return found
 
-        own = (*(g for _, g in operations(cls)), f) if self.whole else (f,)
-        return Adapted(forward, backward, own, own)
+        # of a whole only the function itself is watched: its operations run in the order of a set
+        return Adapted(forward, backward, (f,), (f,))
 
 
 def _alike(a: tuple, b: tuple) -> bool:
