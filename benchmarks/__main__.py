@@ -19,7 +19,7 @@ BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(
     "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),
     "conv-check": ("benchmarks.conv_check", "the cost of checking conv2d, against PyTorch"),
     "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
-    "doctor": ("benchmarks.doctor", "known mistakes: their names, their lines, the edits that undo them"),
+    "doctor": ("benchmarks.doctor", "known mistakes: how they are named, placed and mended"),
 }
 
 
