@@ -61,9 +61,10 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
     trusted = sorted({p.backward for p in parts if p.verdict in RIGHT} - wrong)
     placed = placing.place(subjects[0], seed, trusted)
     lines = [c.line for c in placed.lines]
-    found = repairing.repair(subjects, lines, trusted, seconds, seed=seed)
     samples = _samples(subjects, seed)
     names = naming.names(samples) if len(samples) == 2 else {}
+    kinds = {k for n in names.values() for k in (n.kind, *n.alternatives)}
+    found = repairing.repair(subjects, lines, trusted, seconds, seed=seed, kinds=sorted(kinds))
     sized = len({_sizes(s) for s in subjects}) > 1
     found_in = [_finding(f, names, found, placed, samples, sized) for f in report.findings]
     found_in[0] = replace(found_in[0], why=(*_said_of(parts), *found_in[0].why))
