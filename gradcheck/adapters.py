@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.layers import positional, seeded
+from gradcheck.layers import freed, positional, seeded
 from gradcheck.subjects import Adapted, ContractError
 
 BACKWARD = ("_backward", "_bwd", "_grad", "_back", "_vjp", "_prime", "_derivative", "_gradient")
@@ -52,6 +52,7 @@ class Pair:
         f, g = getattr(module, self.forward), getattr(module, self.backward)
 
         def forward(*arrays: Any, **config: Any) -> tuple[Any, Any]:
+            arrays = tuple(map(freed, arrays))
             with seeded():
                 found = f(*arrays, **config)
             y, cache = found, None

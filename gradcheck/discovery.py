@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import arguments, catalogue, inputs, probing, suites
+from gradcheck import arguments, catalogue, configurations, inputs, probing, suites
 from gradcheck.found import Found, find
 from gradcheck.layers import positional
 from gradcheck.loading import NoPairError, files, load
@@ -136,12 +136,15 @@ def _subjects(
         known = arguments.wanted(found.name, found.f, told, docs)
         if known.unknown:
             raise arguments.asked(f"{source}::{found.name}", known)
+        options = configurations.defaults(found.f, {**known.arrays, **known.numbers})
         for k, drawn in enumerate(known.draws(seed)):
             arrays, config = _ordered(found.f, drawn.values)
-            subject = found.subject(arrays, config, drawn.axes, seed=seed + k)
+            subject = found.subject(arrays, options | config, drawn.axes, seed=seed + k)
             # sizes of 1 among them, where the forward takes those
-            if k < 3 or _runs(subject):
+            if k < 3 or configurations.runs(subject, backward=True):
                 yield subject
+            if k == 0:
+                yield from configurations.varied(subject, options)
 
 
 def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
@@ -155,7 +158,13 @@ def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
                 settings = {n: v for n, v in given.items() if n in names}
                 given = {n: v for n, v in given.items() if n not in names}
             arrays, config = _arguments(found.f, found.name, given)
-            yield found.subject(arrays, config, settings=settings, seed=seed + draw)
+            named = [*[*positional(found.f)][: len(arrays)], *config]
+            options = {} if found.cls else configurations.defaults(found.f, named)
+            config = options | config
+            subject = found.subject(arrays, config, settings=settings, seed=seed + draw)
+            yield subject
+            if draw == k == 0:
+                yield from configurations.varied(subject, options)
 
 
 def _ordered(f: Callable, values: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -164,17 +173,6 @@ def _ordered(f: Callable, values: dict[str, Any]) -> tuple[tuple, dict[str, Any]
     until = next((k for k, n in enumerate(names) if n not in values), len(names))
     later = {n: values[n] for n in names[until:] if n in values}
     return tuple(values[n] for n in names[:until]), later
-
-
-def _runs(subject: Subject) -> bool:
-    """Whether the pair runs here, and the forward gives finite numbers."""
-    try:
-        with np.errstate(all="ignore"):
-            ran = subject.run()
-            subject.gradients(tuple(map(np.ones_like, ran.y)), ran)
-    except Exception:
-        return False
-    return all(np.size(v) and np.isfinite(v).all() for v in ran.y)
 
 
 def _arguments(f: Callable, stem: str, given: Any) -> tuple[tuple, dict[str, Any]]:

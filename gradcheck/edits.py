@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, zip_longest
 
+from gradcheck.attributes import Function, functions, joined
 from gradcheck.rewrites import Change, Place, changes
 from gradcheck.scope import Scope, bound, read, written
 from gradcheck.syntax import TRANSPOSES, axis_of, called, spelled, wanted
@@ -57,11 +58,11 @@ def edits(source: str, name: str | None = None, lines: Container[int] | None = N
     ['return (x @ dy).T', 'return x.T @ dy', 'return x @ dy.T', 'return dy @ x']
     """
     try:
-        function = _find(ast.parse(source), name)
+        function = _find(joined(ast.parse(source)), name)
     except SyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.msg}; wanted Python") from None
     text = _Text(source)
-    found = [*_of_block(function.body, text, Scope.of(function), lines)]
+    found = [*_of_block(function.node.body, text, Scope.of(function.node, function.fields), lines)]
     ranked = sorted(found, key=lambda f: (f[0].insertion, KINDS.index(f[0].kind), f[1]))
     kept, seen = [], set()
     for edit, _, statement in ranked:
@@ -72,17 +73,10 @@ def edits(source: str, name: str | None = None, lines: Container[int] | None = N
     return kept
 
 
-def _find(tree: ast.Module, name: str | None) -> ast.FunctionDef:
-    def within(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-        for node in body:
-            if isinstance(node, ast.FunctionDef):
-                yield prefix + node.name, node
-            elif isinstance(node, ast.ClassDef):
-                yield from within(node.body, f"{prefix}{node.name}.")
-
-    known = dict(reversed([*within(tree.body, "")]))
+def _find(tree: ast.Module, name: str | None) -> Function:
+    known = functions(tree)
     if name is None and known:
-        return [*known.values()][-1]
+        return next(iter(known.values()))
     if name not in known:
         there = f"there is {', '.join(known)}" if known else "there is none"
         raise ValueError(f"no function {name or 'at all'} in the source; {there}")

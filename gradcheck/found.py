@@ -83,8 +83,10 @@ class Found:
             case Layer():
                 how, arrays, more, notes = _of_layer(self, arrays, constructor, settings, rng)
                 names += more
-            case Pair() if not any(str(n).startswith("dy") for n in self.how.order):
-                _may_lack_dy(self, arrays)
+            case Pair():
+                if not any(str(n).startswith("dy") for n in self.how.order):
+                    _may_lack_dy(self, arrays)
+                arrays = _differentiated(self, arrays, config)
         made = how(self.module)
         subject = pair(made.forward, made.backward, arrays, config, None, self.name, axes)
         subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
@@ -180,6 +182,21 @@ def _may_lack_dy(found: Found, arrays: tuple) -> None:
         f"{np.shape(y)}, not entry by entry: a Jacobian is no gradient; wanted "
         f"{found.g.__name__}(dy, ...)"
     )
+
+
+def _differentiated(found: Found, arrays: tuple, config: dict[str, Any]) -> tuple:
+    """The arrays, those behind the last gradient fixed: targets, say."""
+    floats = [k for k, a in enumerate(arrays) if is_float(a)]
+    try:
+        with np.errstate(all="ignore"):
+            made = found.how(found.module)  # type: ignore[misc]
+            y, cache = made.forward(*copied(arrays), **config)
+            dy = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+            grads = made.backward(dy, cache)
+    except Exception:  # the check will say so
+        return arrays
+    count = len(grads) if isinstance(grads, (tuple, list)) else 1
+    return tuple(Fixed(a) if k in floats[count:] else a for k, a in enumerate(arrays))
 
 
 def _of_loss(

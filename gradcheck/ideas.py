@@ -73,10 +73,10 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
     >>> "b = dy * (1 - h ** 2)" in [i.edit().after for stream in several for i in stream]
     True
     """
-    function = next((f for f in file.functions if f.name == name), None)
+    function = file.by_name.get(name)
     if function is None:
         return
-    work = _Ideas(file, Ingredients(file, function))
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
     given = work.given
     chosen = [s for s in given.statements if s.lineno in lines]
     if large:
@@ -98,11 +98,11 @@ def suggested(
     file: File, name: str, lines: Container[int], kinds: Container[str]
 ) -> Iterator[Iterator[Idea]]:
     """Terms and factors of whole values, where the name of the mistake asks for them."""
-    function = next((f for f in file.functions if f.name == name), None)
+    function = file.by_name.get(name)
     joins = [j for j in JOINED if any(k in kinds for k in MISSING[j[0]])]
     if function is None or not joins:
         return
-    work = _Ideas(file, Ingredients(file, function))
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
     given = work.given
     chosen = [s for s in given.statements if s.lineno in lines]
     others = [*given.expressions, *given.alone, *given.numbers]

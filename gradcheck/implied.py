@@ -44,8 +44,16 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
     upstream: tuple[str, ...] = ()
     looped = ""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and node.name == function and node.args.args:
-            given = node.args.args[0].arg
+        if (
+            isinstance(node, ast.FunctionDef)
+            and (node.name == function and node.args.args)
+            and node.lineno <= line <= (node.end_lineno or 0)
+        ):
+            names = [a.arg for a in node.args.args if a.arg != "self"]
+            likely = [n for n in names if n[:1] in "dgu" or "grad" in n]
+            given = next(iter(likely or names), "")
+            if not likely and len(names) < 2:  # it takes no dy
+                continue
             upstream = (given,)
             for stmt in ast.walk(node):
                 if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:

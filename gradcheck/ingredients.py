@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from gradcheck.attributes import functions, joined
 from gradcheck.scope import Scope, bound, distance, read
 from gradcheck.syntax import expression, is_module
 
@@ -36,11 +37,12 @@ class File:
 
     def __init__(self, text: str):
         self.data = text.encode()
-        self.tree = ast.parse(text)
+        self.tree = joined(ast.parse(text))
         self.starts = [0]
         for line in self.data.splitlines(keepends=True):
             self.starts.append(self.starts[-1] + len(line))
-        self.functions = [n for n in self.tree.body if isinstance(n, ast.FunctionDef)]
+        self.by_name = functions(self.tree)
+        self.functions = [f.node for f in self.by_name.values()]
         self.known = {name for n in self.tree.body for name in _binds(n)} | BUILTINS
 
     @cached_property
@@ -73,10 +75,12 @@ def _binds(node: ast.stmt) -> set[str]:
 class Ingredients:
     """What could be used again in one function of a file."""
 
-    def __init__(self, file: File, function: ast.FunctionDef):
+    def __init__(self, file: File, function: ast.FunctionDef, fields: tuple[str, ...] = ()):
         self.file, self.function = file, function
         args = function.args
         given = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+        given = [n for n in given if n not in ("self", "cls")]
+        given += [n for n in fields if n not in given]
         self.names = [*given, *sorted(bound(function) - set(given))]
         self.read = sorted(read(function) - file.known)
         scope = Scope.of(function).with_names(self.names)
@@ -89,7 +93,7 @@ class Ingredients:
 
     def knows(self, node: ast.AST) -> bool:
         """Whether all that a node reads has a name here."""
-        return read(node) <= {*self.names, *self.file.known, *bound(node)}
+        return read(node) <= {"self", *self.names, *self.file.known, *bound(node)}
 
     @cached_property
     def renames(self) -> list[tuple[str, str]]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +226,7 @@ def _died(task: Task) -> "Report":
 
 def _run(check: "Check", seed: int, twin: bool) -> "Report":
     from gradcheck.checks import check_subject
+    from gradcheck.conditions import told
     from gradcheck.loading import beside
     from gradcheck.report import Report, merge
 
@@ -234,7 +234,8 @@ def _run(check: "Check", seed: int, twin: bool) -> "Report":
         try:
             subjects = list(check.subjects(seed, twin))
             reports = [check_subject(s, seed) for s in subjects]
-            return _diagnosed(check, merge(reports), subjects, reports, seed, twin)
+            report = told(merge(reports), reports)
+            return _diagnosed(check, report, subjects, reports, seed, twin)
         except (Exception, SystemExit) as error:
             words = str(error).splitlines()[:1]
             message = words[0] if words else type(error).__name__
@@ -265,7 +266,7 @@ def _diagnosed(
         return report
     from gradcheck.doctor import diagnosed
 
-    # the smallest of those that failed, then others and fresh ones
+    # the smallest of those that failed, then fresh ones, of its configuration first, and others
     first = min(failed, key=lambda s: sum(getattr(a, "size", 0) for a in s.arrays))
     others = [s for s in subjects if s is not first][:4]
     k = next(k for k, s in enumerate(subjects) if s is first)
@@ -273,7 +274,10 @@ def _diagnosed(
     script = SCRIPT.format(target=target, seed=seed, twin=twin, k=k)
     report = replace(report, script=script)
     with contextlib.suppress(Exception):  # another draw may be one that cannot be made
-        others += islice(check.subjects(seed + 1, False), 3)
+        fresh = [*check.subjects(seed + 1, False)]
+        config = first.case()["config"]
+        alike = [s for s in fresh if s.case()["config"] == config]
+        others = [*alike[:2], *others, *(s for s in fresh if s not in alike)][:7]
     return diagnosed(report, [first, *others], seed)
 
 

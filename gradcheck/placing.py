@@ -80,10 +80,13 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
         if isinstance(grads, Exception):
             return Placed(_crashed(subject, grads, bench.hook, taps))
         taps = [t for t in taps if t.site.function.split(".")[-1] not in set(trusted)]
-        last = hook.returned
+        last = hook.returned or (taps[-1].site if taps else None)
         if last is None:  # its source is not to be had
             return Placed()
-        found = _written(bench, taps) or _not_finite(grads, taps)
+        found = _not_finite(grads, taps)
+        if not found and len(set(subject.watch)) < len(subject.watch):  # a function that is both
+            taps = _of_backward(bench, taps, rng)
+        found = found or _written(bench, taps)
         given = subject.arrays[subject.floats[0]].dtype
         shows = any(g is not None and np.asarray(g).dtype != given for g in grads)
         coarse = _coarse(bench, grads, taps, shows)
@@ -101,6 +104,23 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
                 found = distinct([*coarse, *found])
             return Placed(found, search.innocent(found), search.known(), tuple(search.uninspected))
     return Placed(coarse)
+
+
+def _of_backward(bench: Bench, taps: list[Tap], rng: np.random.Generator) -> list[Tap]:
+    """Those that y does not move with: of a function that gives y and its gradients, what gives y
+    is right."""
+    lines: dict[tuple, list[Tap]] = {}
+    for t in taps:
+        lines.setdefault((t.site.file, t.site.line), []).append(t)
+    y, kept = copied(bench.forward().y), []
+    for several in lines.values():
+        try:
+            moved = bench.forward({t.key: shaken(t, rng) for t in several}).y
+        except Exception:  # an index out of range, say
+            continue
+        if all(np.array_equal(a, b) for a, b in zip(y, moved, strict=True)):
+            kept += several
+    return kept
 
 
 # ---- what needs no injection

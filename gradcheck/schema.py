@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
+from gradcheck.attributes import split
 from gradcheck.edits import Edit
 
 CHOICE = "__gradcheck_choice__"
@@ -70,37 +71,73 @@ def located(text: str, f: FunctionType, edits: list[Edit]) -> list[Variant | Non
 
 
 def _tree(text: str, f: FunctionType) -> ast.Module:
-    """The function alone, at the lines where it stands."""
+    """The function alone, at the lines where it stands; a method in a class of its name."""
     first = f.__code__.co_firstlineno
     lines = text.splitlines(keepends=True)[first - 1 : _end(text, f)]
-    return ast.parse("\n" * (first - 1) + "".join(lines))
+    *_, owner, _ = ("", *f.__qualname__.split("."))
+    head = f"class {owner}:\n" if owner else "\n"
+    tree = ast.parse("\n" * (first - 2) + head * (first > 1) + "".join(lines))
+    tree.body[:0] = _imports(text)  # calls of what is imported compile to other code
+    return tree
 
 
 def _end(text: str, f: FunctionType) -> int:
     """Its last line."""
     first = f.__code__.co_firstlineno
     for name, start, end in _functions(text):
-        if name == f.__name__ and start == first:
+        if name == f.__qualname__ and start == first:
             return end
-    raise ValueError(f"no function {f.__name__} at the top of the text in line {first}")
+    raise ValueError(f"no function {f.__qualname__} in line {first} of the text")
+
+
+@lru_cache(maxsize=512)
+def _imports(text: str) -> list[ast.stmt]:
+    """The imports of a module, outside its functions."""
+
+    def within(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield node
+            elif not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                for block in _blocks_of(node):
+                    yield from within(block)
+
+    return list(within(ast.parse(text).body))
 
 
 @lru_cache(maxsize=512)
 def _functions(text: str) -> list[tuple[str, int, int]]:
+    """(qualified name, first line, last line) of the functions at the top and in classes."""
     found = []
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef):
-            start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found.append((node.name, start, node.end_lineno or start))
+
+    def within(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef):
+                start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+                found.append((prefix + node.name, start, node.end_lineno or start))
+            elif isinstance(node, ast.ClassDef):
+                within(node.body, f"{prefix}{node.name}.")
+
+    within(ast.parse(text).body, "")
     return found
 
 
 def _code(tree: ast.Module, f: FunctionType) -> CodeType:
-    made = compile(tree, f.__code__.co_filename, "exec", dont_inherit=True)
-    codes = [c for c in made.co_consts if isinstance(c, CodeType) and c.co_name == f.__name__]
+    made = compile(split(tree), f.__code__.co_filename, "exec", dont_inherit=True)
+    first = f.__code__.co_firstlineno
+    codes = [
+        c
+        for outer in (made, *_inside(made))
+        for c in _inside(outer)
+        if c.co_name == f.__name__ and c.co_firstlineno == first
+    ]
     if len(codes) != 1 or codes[0].co_freevars != f.__code__.co_freevars:
         raise ValueError(f"{f.__name__} is another function now")
     return codes[0]
+
+
+def _inside(code: CodeType) -> list[CodeType]:
+    return [c for c in code.co_consts if isinstance(c, CodeType)]
 
 
 def _starts(text: str) -> list[int]:
@@ -112,10 +149,14 @@ def _starts(text: str) -> list[int]:
 
 def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
     for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            block = getattr(node, field, None)
-            if isinstance(block, list):
-                yield block
+        yield from _blocks_of(node)
+
+
+def _blocks_of(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for field in ("body", "orelse", "finalbody"):
+        block = getattr(node, field, None)
+        if isinstance(block, list):
+            yield block
 
 
 @lru_cache(maxsize=65536)

@@ -18,8 +18,8 @@ class Scope:
     flags: frozenset[str]  # only ever asked whether they are true
 
     @classmethod
-    def of(cls, function: ast.FunctionDef) -> "Scope":
-        """The scope in which the first statement of a function stands."""
+    def of(cls, function: ast.FunctionDef, fields: tuple[str, ...] = ()) -> "Scope":
+        """The scope in which the first statement of a function stands; a method knows `fields`."""
         sizes, steps, functions = set(), set(), set()
         asked = [n for n in ast.walk(function) if isinstance(n, (ast.If, ast.IfExp, ast.While))]
         tests = [n for a in asked for n in ast.walk(a.test) if isinstance(n, ast.Name)]
@@ -43,7 +43,7 @@ class Scope:
         given = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
         sizes -= {"range"}
         scope = cls((), *map(frozenset, (sizes, steps, functions, flags)))
-        return scope.with_names([n for n in given if n not in ("self", "cls")])
+        return scope.with_names([*(n for n in given if n not in ("self", "cls")), *fields])
 
     def with_names(self, more: set[str] | list[str]) -> "Scope":
         """The scope after these are bound; a list keeps its order."""

@@ -139,12 +139,10 @@ class Search:
         self.found: list[Right] = []
         self.steps: list[tuple[Candidate, frozenset[int]]] = []
         self.text = Path(job.file).read_bytes().decode()
-        if adapt := job.subjects[0].adapt:
-            made = adapt(module)
-        else:
-            forward, backward = (getattr(module, n) for n in (job.forward, job.backward))
-            made = Adapted(forward, backward, (forward,), (backward,))
-        self.base, *self.others = [made_of(s, made) for s in job.subjects]
+        # each makes its own pair, as what is held fixed belongs to a subject
+        several = [_functions(s, job, module) for s in job.subjects]
+        made = several[0]
+        self.base, *self.others = map(made_of, job.subjects, several)
         self.fresh: list[Draw] | None = None
         self.forwards = [f for f in reach(made.forwards) if f.__code__.co_filename == job.file]
         self.backwards = [f for f in reach(made.backwards) if f.__code__.co_filename == job.file]
@@ -238,7 +236,7 @@ class Search:
     ) -> Iterator[list[Item]]:
         """Larger edits of some lines, in lists that one code object can hold."""
         file = File(self.text)
-        streams = [(f, made(file, f.__name__, lines)) for f in functions]
+        streams = [(f, made(file, f.__qualname__, lines)) for f in functions]
         for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
             for (f, _), stream in zip(streams, several, strict=True):
                 while stream and (some := [*islice(stream, TOGETHER)]):
@@ -361,6 +359,14 @@ class Search:
         except BaseException:
             return False
         return True
+
+
+def _functions(subject: Subject, job: Job, module: ModuleType) -> Adapted:
+    """The user's functions, as a subject runs them."""
+    if subject.adapt:
+        return subject.adapt(module)
+    forward, backward = (getattr(module, n) for n in (job.forward, job.backward))
+    return Adapted(forward, backward, (forward,), (backward,))
 
 
 def _lines(f: FunctionType) -> set[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.suites import Op
+from gradcheck.suites.ops import Op
 
 
 def labels(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
@@ -28,13 +28,13 @@ def counted(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np
     return mask
 
 
-def far(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
+def near_1000(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
     """Scores near 1000 or -1000, all of a row: exp of them is infinite, or zero."""
     signs = np.where(np.arange(shape[0]) % 2, -1e3, 1e3)
     return signs.reshape(-1, *[1] * (len(shape) - 1)) + rng.standard_normal(shape)
 
 
-def few(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
+def tied(rng: np.random.Generator, shape: tuple[int, ...], sizes: dict) -> np.ndarray:
     """The numbers -1, 0 and 1: maxima tie, and margins and rectifiers are at their kinks."""
     return rng.integers(-1, 2, shape).astype(float)
 
@@ -43,7 +43,7 @@ def _running(rng: np.random.Generator, _: None, sizes: dict) -> np.ndarray:
     return rng.uniform(0.5, 2, sizes["C"] if "C" in sizes else sizes["D"])
 
 
-TRAIN: dict[str, Any] = {"mode": "train"}
+TRAIN: dict[str, Any] = {"mode": "train", "eps": 1e-5}
 TRAIN_EPS = {"mode": "train", "eps": 1.0}
 TEST = {"mode": "test", "eps": 1.0, "running_mean": _running, "running_var": _running}
 
@@ -75,9 +75,9 @@ CONV = tuple(
 )
 POOL = tuple(
     {"N": 2, "C": 3, "H": H, "W": W}
-    | ({"x": few} if tied else {})
+    | ({"x": tied} if ties else {})
     | {"pool_param": {"pool_height": height, "pool_width": width, "stride": stride}}
-    for H, W, height, width, stride, tied in (
+    for H, W, height, width, stride, ties in (
         (4, 6, 2, 2, 2, False),
         (4, 5, 3, 2, 1, False),
         (5, 7, 3, 3, 2, False),
@@ -90,7 +90,7 @@ STEP = ({"N": 3, "D": 5, "H": 4}, {"N": 5, "D": 2, "H": 3})
 SEQUENCE = ({"N": 2, "T": 3, "D": 5, "H": 4}, {"N": 3, "T": 4, "D": 2, "H": 3})
 SCORES = (
     {"N": 5, "C": 3, "y": labels},
-    {"N": 4, "C": 5, "x": far, "y": labels},
+    {"N": 4, "C": 5, "x": near_1000, "y": labels},
 )
 
 
@@ -100,7 +100,7 @@ SUITE = (
         "relu_forward(x)",
         "relu_backward(dout, cache)",
         "x: *d",
-        ({"d": (3, 5)}, {"d": (2, 3, 4), "x": few}),
+        ({"d": (3, 5)}, {"d": (2, 3, 4), "x": tied}),
     ),
     *(
         Op(
@@ -115,7 +115,7 @@ SUITE = (
         "layernorm_forward(x, gamma, beta, ln_param)",
         "layernorm_backward(dout, cache)",
         "x: N D; gamma: D; beta: D",
-        ({"N": 3, "D": 5, "ln_param": {}}, {"N": 5, "D": 4, "ln_param": {"eps": 1.0}}),
+        ({"N": 3, "D": 5, "ln_param": {"eps": 1e-5}}, {"N": 5, "D": 4, "ln_param": {"eps": 1.0}}),
     ),
     Op(
         "dropout_forward(x, dropout_param)",
@@ -156,7 +156,7 @@ SUITE = (
         "spatial_groupnorm_backward(dout, cache)",
         "x: N C H W; gamma: 1 C 1 1; beta: 1 C 1 1",
         (
-            {"N": 2, "C": 6, "H": 3, "W": 4, "G": 2, "gn_param": {}},
+            {"N": 2, "C": 6, "H": 3, "W": 4, "G": 2, "gn_param": {"eps": 1e-5}},
             {"N": 3, "C": 6, "H": 2, "W": 5, "G": 3, "gn_param": {"eps": 1.0}},
         ),
     ),
@@ -165,7 +165,7 @@ SUITE = (
             f"{name}_loss(x, y)",
             "",
             "x: N C; y: N",
-            (*SCORES, {"N": 5, "C": 4, "x": few, "y": labels}),
+            (*SCORES, {"N": 5, "C": 4, "x": tied, "y": labels}),
             gradients=("x",),
         )
         for name in ("svm", "softmax")
@@ -176,7 +176,7 @@ SUITE = (
             "",
             "W: D C; X: N D; y: N",
             (
-                {"N": 5, "D": 3, "C": 4, "y": labels, "reg": 0.25},
+                {"N": 5, "D": 3, "C": 4, "y": labels, "reg": 0.3},
                 {"N": 3, "D": 4, "C": 2, "y": labels, "reg": 0.0},
             ),
             gradients=("W",),
@@ -226,7 +226,7 @@ SUITE = (
         "x: N T C; y: N T; mask: N T",
         (
             {"N": 2, "T": 3, "C": 5, "y": labels, "mask": counted},
-            {"N": 3, "T": 4, "C": 2, "x": far, "y": labels, "mask": counted},
+            {"N": 3, "T": 4, "C": 2, "x": near_1000, "y": labels, "mask": counted},
         ),
         gradients=("x",),
     ),
@@ -243,7 +243,7 @@ SUITE = (
             "x: N *d; w: D M; b: M; gamma: M; beta: M",
             tuple(c | {f"{norm}_param": p} for c, p in zip(AFFINE, params, strict=True)),
         )
-        for norm, params in (("bn", (TRAIN, TRAIN_EPS)), ("ln", ({}, {"eps": 1.0})))
+        for norm, params in (("bn", (TRAIN, TRAIN_EPS)), ("ln", ({"eps": 1e-5}, {"eps": 1.0})))
     ),
     Op(
         "conv_relu_forward(x, w, b, conv_param)",

@@ -21,6 +21,7 @@ class Planted:
     before: str
     after: str
     kinds: frozenset[str]
+    elsewhere: tuple[int, ...] = ()  # lines at which an edit mends it as well
 
     def text(self) -> str:
         text = (HERE / self.file).read_text()
@@ -36,7 +37,7 @@ class Planted:
 
 
 def _of(file: str, *planted: tuple) -> tuple[Planted, ...]:
-    return tuple(Planted(file, c, b, a, frozenset(k)) for c, b, a, k in planted)
+    return tuple(Planted(file, c, b, a, frozenset(k), *more) for c, b, a, k, *more in planted)
 
 
 LAYERS = _of(
@@ -48,10 +49,11 @@ LAYERS = _of(
     ("relu", "dx = dout * (x > 0)", "dx = dout * (dout > 0)", {"wrong-operand", "mask", "unnamed"}),
     ("relu", "dx = dout * (x > 0)", "dx = (x > 0) * 1.0", {"ignores-upstream"}),
     ("batchnorm", "cache = (x, x_hat, mean, std, gamma)", "cache = (x, x_hat, mean, np.sqrt(var), gamma)",
-     {"forward-backward-variant-mismatch", "missing-term", "wrong-operand"}),
+     {"forward-backward-variant-mismatch", "missing-term", "wrong-operand"}, (109,)),
     ("batchnorm", "cache = (x, x_hat, mean, std, gamma)", "cache = (x, x_hat, mean, np.sqrt(var) + eps, gamma)",
-     {"forward-backward-variant-mismatch", "missing-term", "wrong-operand"}),
-    ("batchnorm", "dx_hat = dout * gamma\n    dstd", "dx_hat = dout\n    dstd", MISSING | {"constant-factor"}),
+     {"forward-backward-variant-mismatch", "missing-term", "wrong-operand"}, (109,)),
+    ("batchnorm", "dx_hat = dout * gamma\n    dstd", "dx_hat = dout\n    dstd", MISSING | {"constant-factor"},
+     (126,)),
     ("batchnorm", "dvar = 0.5 * dstd / std", "dvar = dstd / std", FACTOR | MISSING | {"extra-term"}),
     ("batchnorm", "dx = dx1 + dx2", "dx = dx1", MISSING),
     ("batchnorm_alt", "N = dout.shape[0]\n    dbeta", "N = dout.shape[1]\n    dbeta",
@@ -93,8 +95,8 @@ LAYERS = _of(
     ("svm_loss", "dx[np.arange(N), y] -= np.sum(margins > 0, axis=1)", "dx[np.arange(N), y] -= 1",
      MISSING | {"unnamed", "wrong-operand", "constant-factor"}),
     ("svm_loss", "axis=1)\n    dx /= N", "axis=1)\n    dx /= 1", FACTOR),
-    ("softmax_loss", "shifted = x - np.max(x, axis=1, keepdims=True)", "shifted = x", {"non-finite", "precision"}),
-    ("softmax_loss", "-= 1\n    dx /= N", "-= 1\n    dx /= 1", FACTOR),
+    ("softmax_loss", "shifted = x - np.max(x, axis=1, keepdims=True)", "shifted = x", {"non-finite", "precision"}, (444,)),
+    ("softmax_loss", "-= 1\n    dx /= N", "-= 1\n    dx /= 1", FACTOR, (450,)),
     ("softmax_loss", "dx[np.arange(N), y] -= 1\n", "dx[np.arange(N), y] -= 0\n", MISSING),
 )
 RNN_LAYERS = _of(
@@ -102,7 +104,7 @@ RNN_LAYERS = _of(
     ("rnn_step", "da = dnext_h * (1 - next_h**2)", "da = dnext_h * (1 - next_h)",
      {"activation-derivative-misplaced", "activation-derivative-missing", "missing-term"}),
     ("rnn_step", "da = dnext_h * (1 - next_h**2)", "da = dnext_h", {"activation-derivative-missing"}),
-    ("rnn_step", "dprev_h = da.dot(Wh.T)\n    dWx", "dprev_h = da.dot(Wh)\n    dWx", {"transposed"}),
+    ("rnn_step", "dprev_h = da.dot(Wh.T)\n    dWx = x.T.dot(da)\n    dWh = prev_h.T.dot(da)\n    db = da", "dprev_h = da.dot(Wh)\n    dWx = x.T.dot(da)\n    dWh = prev_h.T.dot(da)\n    db = da", {"transposed"}),
     ("rnn", "dnext_h = dh[:, t, :] + dprev_h", "dnext_h = dh[:, t, :]", {"missing-recurrent-term"}),
     ("rnn", "dWx += dWx_t\n        dWh += dWh_t\n        db += db_t\n    dh0", "dWx = dWx_t\n        dWh += dWh_t\n        db += db_t\n    dh0",
      ACCUMULATION | {"missing-recurrent-term"}),
@@ -126,4 +128,30 @@ RNN_LAYERS = _of(
     ("temporal_softmax_loss", "np.exp(scores - np.max(scores, axis=1, keepdims=True))", "np.exp(scores)",
      {"non-finite", "precision"}),
 )
-PLANTED = LAYERS + RNN_LAYERS
+NNFS = _of(
+    "nnfs_layers.py",
+    ("Loss_MeanAbsoluteError", "np.sign(dvalues - y_true)", "np.sign(y_true - dvalues)", {"sign"}),
+    ("Layer_Dense", "self.dbiases = np.sum(dvalues, axis=0, keepdims=True)", "self.dbiases = np.sum(dvalues, axis=0)",
+     {"shape"}),
+    ("Layer_Dense", "self.dbiases = np.sum(dvalues, axis=0, keepdims=True)",
+     "self.dbiases = np.mean(dvalues, axis=0, keepdims=True)", FACTOR),
+    ("Layer_Dense", "np.dot(dvalues, self.weights.T)", "np.dot(dvalues, self.dweights.T)", {"wrong-operand"}),
+    ("Layer_Dropout", "dvalues * self.binary_mask", "dvalues", {"mask", "missing-term"}),
+    ("Layer_Dropout", "dvalues * self.binary_mask", "dvalues * (self.binary_mask > 0)", {"scale-by-keep-probability"}),
+    ("Activation_ReLU", "self.dinputs = dvalues.copy()\n        self.dinputs[self.inputs",
+     "self.dinputs = dvalues\n        self.dinputs[self.inputs", {"mutates"}),
+    ("Activation_Softmax", "np.diagflat(single_output) - np.dot(single_output, single_output.T)",
+     "np.diagflat(single_output * (1 - single_output))", {"softmax-diagonal-only"}),
+    ("Activation_Softmax", "inputs - np.max(inputs, axis=1, keepdims=True)", "inputs", {"non-finite", "precision"}),
+    ("Activation_Sigmoid", "dvalues * (1 - self.output) * self.output", "dvalues * (1 - self.output)",
+     {"missing-term", "activation-derivative-missing", "activation-derivative-misplaced"}),
+    ("Activation_Sigmoid", "dvalues * (1 - self.output) * self.output", "dvalues * (1 - self.inputs) * self.inputs",
+     {"activation-derivative-misplaced", "wrong-operand"}),
+    ("Loss_MeanSquaredError", "-2 * (y_true - dvalues) / outputs", "-2 * (y_true - dvalues)", FACTOR),
+    ("Loss_CategoricalCrossentropy", "self.dinputs = -y_true / dvalues", "self.dinputs = y_true / dvalues", {"sign"}),
+    ("Activation_Softmax_Loss_CategoricalCrossentropy", "-= 1\n        self.dinputs = self.dinputs / samples",
+     "-= 1\n        self.dinputs = self.dinputs", FACTOR),
+    ("Loss_BinaryCrossentropy", "(1 - y_true) / (1 - clipped)) / outputs", "(1 - y_true) / clipped) / outputs",
+     {"wrong-operand", "unnamed", "missing-term"}),
+)
+PLANTED = LAYERS + RNN_LAYERS + NNFS
