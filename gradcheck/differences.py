@@ -234,13 +234,14 @@ def _wrong_around(
     if not measured.agrees or measured.trouble:
         return None if measured.agrees else measured
     around = [gradient(beside(subject, rng, -24)) for _ in range(32)]
-    low, high = np.min(around, axis=0), np.max(around, axis=0)
+    low, high = np.asarray(np.min(around, axis=0)), np.asarray(np.max(around, axis=0))
     scale = float(np.max(np.abs(around))) or 1.0
     bound = slack + 2.0**-18 * scale  # they are a little apart
     unit = 2.0**-18 * (float(np.sqrt(np.mean(subject.arrays[i] ** 2))) or 1.0)
     off = np.maximum(low - g, g - high)
     # of many that tie each wins seldom: let those win, and lose, that seem to be off
-    for at in zip(*np.unravel_index(np.argsort(-off, axis=None)[:256], g.shape), strict=True):
+    worst = np.argsort(-off, axis=None)[:256]
+    for at in zip(*np.unravel_index(worst, g.shape), strict=True) if g.shape else [()]:
         if off[at] <= bound:
             break
         for side in (unit, -unit):
@@ -274,7 +275,8 @@ def beside(subject: Subject, seed: int | np.random.Generator, power: int) -> Sub
 
     def moved(a: Array) -> Array:
         scale = 2.0 ** math.floor(math.log2(float(np.sqrt(np.mean(a * a))) or 1.0))
-        return a + 2.0 ** (power - 19) * scale * rng.integers(-(2**19), 2**19, a.shape)
+        move = 2.0 ** (power - 19) * scale * rng.integers(-(2**19), 2**19, a.shape)
+        return np.asarray(a + move)  # which of an array without axes is none
 
     return replace(subject, arrays=tuple(moved(a) if is_float(a) else a for a in subject.arrays))
 

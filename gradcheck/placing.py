@@ -81,8 +81,8 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
             return Placed(_crashed(subject, grads, bench.hook, taps))
         taps = [t for t in taps if t.site.function.split(".")[-1] not in set(trusted)]
         last = hook.returned or (taps[-1].site if taps else None)
-        if last is None:  # its source is not to be had
-            return Placed()
+        if last is None or not any(t.is_float for t in taps):
+            return Placed()  # its source is not to be had, or it computes with other arrays
         found = _not_finite(grads, [*_without_numbers(bench, y), *taps])
         if not found and len(set(subject.watch)) < len(subject.watch):  # a function that is both
             taps = _of_backward(bench, taps, rng)

@@ -183,7 +183,7 @@ def in_single(subject: Subject) -> Subject:
         if not is_float(a):
             return a
         unit = 2.0 ** (math.floor(math.log2(float(np.sqrt(np.mean(a * a))) or 1.0)) - 11)
-        return (np.round(a / unit) * unit).astype(np.float32)
+        return np.asarray(np.round(a / unit) * unit, np.float32)
 
     return replace(subject, arrays=tuple(map(rounded, subject.arrays)))
 

@@ -372,3 +372,14 @@ def test_many_ties_are_judged_by_the_choices_around_them(x, seed):
     assert check(amax, all_share, x, seed=seed).verdict == "kink"
     assert check(amax, last_gets_more, x, seed=seed).verdict == "fail"
     assert check(amax, all_win, x, seed=seed).verdict == "fail"
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.5, "kink"), (1.5, "fail"), (-0.5, "fail")])
+def test_a_tie_in_an_array_without_axes(share, verdict):
+    def f(x):
+        return np.maximum(x, 0), x
+
+    def f_backward(dy, x):
+        return dy * np.where(x == 0, share, x > 0)
+
+    assert check(f, f_backward, np.array(0.0), diagnose=False).verdict == verdict
