@@ -27,12 +27,21 @@ from gradcheck.syntax import (
 
 SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
 KEPT = "kept_as_it_was"
-JOINED = (
+JOINED: tuple[tuple[str, ast.operator], ...] = (
     ("term", ast.Add()),
     ("term", ast.Sub()),
     ("factor", ast.Mult()),
     ("factor", ast.Div()),
 )
+# the names of mistakes that are mended so
+_TERM = """
+    missing-term missing-recurrent-term softmax-diagonal-only overwrites-instead-of-accumulates
+"""
+_FACTOR = """
+    activation-derivative-missing constant-factor mean-vs-sum scale-by-keep-probability mask
+    ignores-upstream
+"""
+MISSING = {"term": _TERM.split(), "factor": _FACTOR.split()}
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,22 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
         yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
         yield (i for s in chosen for i in work.repeated(s))
+
+
+def suggested(
+    file: File, name: str, lines: Container[int], kinds: Container[str]
+) -> Iterator[Iterator[Idea]]:
+    """Terms and factors of whole values, where the name of the mistake asks for them."""
+    function = file.by_name.get(name)
+    joins = [j for j in JOINED if any(k in kinds for k in MISSING[j[0]])]
+    if function is None or not joins:
+        return
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
+    given = work.given
+    chosen = [s for s in given.statements if s.lineno in lines]
+    others = [*given.expressions, *given.alone, *given.numbers]
+    yield (i for s in chosen for i in work.joined(s, others, joins, whole=True))
+    yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
 
 
 class _Ideas:
@@ -276,12 +301,20 @@ class _Ideas:
                 for new in expressions:
                     yield self.idea("name", stmt, site, new)
 
-    def joined(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
-        """A term or a factor more."""
+    def joined(
+        self,
+        stmt: ast.stmt,
+        expressions: list[ast.expr],
+        joins: Sequence[tuple[str, ast.operator]] = JOINED,
+        whole: bool = False,
+    ) -> Iterator[Idea]:
+        """A term or a factor more; of the `whole` of what is assigned or returned only."""
         for site in values(stmt):
+            if whole and not (site.parent is stmt or isinstance(site.parent, ast.Tuple)):
+                continue
             if not isinstance(site.node, (ast.Tuple, ast.Constant)):
                 for other in expressions:
-                    for kind, op in JOINED:
+                    for kind, op in joins:
                         yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
 
 
