@@ -14,17 +14,12 @@ from benchmarks import machine
 
 BENCHMARKS = {  # name -> module with run(rounds, quick, seed) -> rows and show(console, rows)
     "conv": ("benchmarks.convolution", "scratchnn.conv2d by hand against XLA's convolution"),
-    "naming": (
-        "benchmarks.naming",
-        "what the bugs of the corpus are called, by their numbers alone",
-    ),
     "campaign": ("benchmarks.campaign", "the harness on right gradients at 100,000 points"),
     "checkers": ("benchmarks.checkers", "gradient checkers on right and wrong gradients"),
     "blind": ("benchmarks.blind", "wrong gradients that well-known checkers accept"),
     "conv-check": ("benchmarks.conv_check", "the cost of checking conv2d, against PyTorch"),
     "mutation": ("benchmarks.mutation", "every hand backward with small mistakes in it, checked"),
-    "doctor": ("benchmarks.doctor", "known mistakes, and the edits that are found to undo them"),
-    "placing": ("benchmarks.placing", "the wrong line among few, on the mistakes of the corpus"),
+    "doctor": ("benchmarks.doctor", "known mistakes: how they are named, placed and mended"),
 }
 
 

@@ -4,7 +4,8 @@ Each text with a mistake is a file of its own, checked as the command does, with
 right if it is in a statement that holds an edited line; where statements miss, the one before
 or after. A name is right if the corpus accepts it. A repair is the original if the text is the same
 but for layout, or the gradients are the same on fresh inputs. Times are of the processor, of the
-diagnosis: placing, naming and the search. Right pairs are given to the search too.
+diagnosis: placing, naming and the search. Right pairs are given to the search too. The last column
+are mutants: backwards of scratchnn with one edit, which has no name to be judged.
 """
 
 import ast
@@ -16,8 +17,9 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +29,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from gradcheck import discovery, main
+from benchmarks import mutants, mutation
+from gradcheck import catalogue, discovery, loading, main, shipped
 from gradcheck.corpus import HALVES, Specimen, specimens
 from gradcheck.repair import applied, repair
 from gradcheck.report import Finding
+from gradcheck.shipped import Op
 from gradcheck.subjects import Subject, copied
 
 QUICK = 40  # texts in a trial run
+MUTANTS = "mutants"
+DRAWN = 2  # mutants of each backward that is shipped
 FRESH = 1000  # seed of the draws on which a repair is compared with the original
 ALIKE = 1e-9
 CRASHED = ("raises", "not-implemented")
@@ -41,7 +47,7 @@ CRASHED = ("raises", "not-implemented")
 
 def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     """One row per mistake, and one per right pair."""
-    chosen = [s for half in HALVES for s in specimens(half)]
+    chosen = [s for half in HALVES for s in specimens(half)] + shipped_mistakes(seed)
     if quick:
         chosen = random.Random(seed).sample(chosen, QUICK)
     # the arrays are small: threads of the linear algebra would only wait for each other
@@ -55,11 +61,44 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+def shipped_mistakes(seed: int) -> list[Specimen]:
+    """The files of scratchnn's ops, each with one small mistake in one backward."""
+    found = []
+    for target in mutants.targets():
+        if not target.name.endswith("_backward") or not isinstance(target.entries[0], Op):
+            continue
+        code = target.function.__code__
+        right, first = Path(code.co_filename).read_text(), code.co_firstlineno - 1
+        tried = mutation.sample(target, seed)
+        drawn = random.Random(f"{seed} {target.name}").sample(tried, min(DRAWN, len(tried)))
+        for k, edit in enumerate(drawn):
+            old, new = right.splitlines(keepends=True), edit.source.splitlines(keepends=True)
+            text = "".join([*old[:first], *new, *old[first + len(new) :]])
+            pair = target.entries[0].name
+            name, line = f"{target.name}-{k}", first + edit.line
+            found.append(Specimen(name, MUTANTS, text, right, pair, (), ("",), (line,)))
+    return found
+
+
+def _shipped(file: Path, name: str) -> discovery.Check:
+    """The check of an op with the functions of another file."""
+    module, entry = loading.load(file), catalogue.find(name)
+    f, f_backward = (getattr(module, n) for n in (name, f"{name}_backward"))
+
+    def subjects(seed: int, twin: bool) -> Iterator[Subject]:
+        for s in shipped.subjects(entry, seed, False):
+            yield replace(s, forward=f, backward=f_backward, keeps_dtype=False)
+
+    return discovery.Check(name, subjects, str(file))
+
+
 def treat(specimen: Specimen, seed: int) -> list[dict[str, Any]]:
     """What is said of one text."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         file = Path(folder) / f"{specimen.name.replace('-', '_')}.py"
         file.write_text(specimen.source)
+        if specimen.half == MUTANTS:
+            return [_mistaken(specimen, _shipped(file, specimen.pair), Path(folder), seed)]
         checks = discovery.resolve(str(file))
         if not specimen.kinds:
             return [_right(specimen, check, seed) for check in checks]
@@ -147,7 +186,10 @@ def _equivalent(specimen: Specimen, text: str, folder: Path, seed: int) -> bool:
     for k, source in enumerate((text, specimen.right)):
         file = folder / f"compared_{k}_{specimen.name.replace('-', '_')}.py"
         file.write_text(source)
-        (check,) = discovery.resolve(f"{file}::{specimen.pair}")
+        if specimen.half == MUTANTS:
+            check = _shipped(file, specimen.pair)
+        else:
+            (check,) = discovery.resolve(f"{file}::{specimen.pair}")
         draws = zip(check.subjects(FRESH + seed, False), range(3), strict=False)
         results.append([_gradients(s) for s, _ in draws])
     return all(
@@ -202,20 +244,23 @@ def total(rows: list[dict[str, Any]]) -> dict[str, float]:
 def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
     """The shares by half; then, of the developed half only, what went wrong."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    totals = {half: total([r for r in rows if r["half"] == half]) for half in HALVES}
+    columns = (*HALVES, MUTANTS)
+    totals = {half: total([r for r in rows if r["half"] == half]) for half in columns}
     table.add_column("")
-    for half in HALVES:
+    for half in columns:
         table.add_column(half.replace("_", " "), justify="right")
     for key in totals["developed"]:
         count = key in ("mistakes", "detected", "right pairs", "of them repaired")
         form = "{:.0f}" if count else "{:.2f}" if key.endswith(" s") else "{:.1f} %"
-        table.add_row(key, *(form.format(t[key]) for t in totals.values()))
+        cells = [form.format(t[key]) for t in totals.values()]
+        unjudged = key.startswith("named") or key in ("right pairs", "of them repaired")
+        table.add_row(key, *cells[:-1], "" if unjudged else cells[-1])
     console.print(table)
     for r in rows:
-        if r["half"] != "developed" or not r.get("detected"):
+        if r["half"] == "held_out" or not r.get("detected"):
             continue
         faults = [
-            *[f"named {r['kind']}"] * (r["named"] != "right"),
+            *[f"named {r['kind']}"] * (r["named"] != "right" and r["half"] != MUTANTS),
             *[f"lines {r['lines']}"] * (not r["place"]),
             *["not repaired"] * (not r["repaired"]),
             *["not the original"] * (r["repaired"] and not r["original"]),

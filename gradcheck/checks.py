@@ -198,13 +198,18 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
 
     decisions = Decisions()
     spreads = spread(both, subject.functions, seed, decisions=decisions)
+    unit, coarse = decisions.unit, None
+    if unit > UNIT and subject.arrays[subject.floats[0]].dtype == np.float64:
+        exact = spread(both, subject.functions, seed, alike=True)
+        if _keeps_digits(ran.y, spreads, exact):  # so that only the backward loses some
+            unit, coarse, spreads = UNIT, spreads, exact
     jitter = [MULTIPLE * float(np.max(s, initial=0.0)) + FAINT for s in spreads]
     noise = math.hypot(  # of <dy, y>: the spreads of y stand first
         *(differences.length(v * s) for v, s in zip(dy, spreads, strict=False))
     )
     slack = jitter[len(ran.y) :]
-    findings += contract.linearity(subject, dy, ran, slack, decisions.unit)
-    laid, notes = contract.layouts(subject, dy, grads, slack, decisions.unit)
+    findings += contract.linearity(subject, dy, ran, slack, unit)
+    laid, notes = contract.layouts(subject, dy, grads, slack, unit)
     findings += laid
 
     value, reference = None, [None] * len(grads)
@@ -213,25 +218,30 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
             subject.twin, subject.config, subject.arrays, dy[0] if ran.single else dy
         )
         reference = [pulled[i] for i in subject.floats]
-        value, differ = laws.value(
-            subject, ran, y if isinstance(y, tuple) else (y,), jitter, decisions.unit
-        )
+        value, differ = laws.value(subject, ran, y if isinstance(y, tuple) else (y,), jitter, unit)
         findings += differ
     errors, lost, more = _in_fewer_digits(subject, dy, ran, grads, jitter, seed)
     findings += lost
     notes += more
-    arguments = {}
+    arguments: dict[str, Argument] = {}
     together = differences.measure_all(subject, [*grads], slack, dy, [seed])
     measures: list = together or [None] * len(grads)
     for i, g, G, s, low, measured in zip(
         subject.floats, grads, reference, slack, errors[len(ran.y) :], measures, strict=True
     ):
-        law = laws.GradientLaw(subject, i, np.asarray(g), G, s, dy, seed, decisions.unit, noise)
+        law = laws.GradientLaw(subject, i, np.asarray(g), G, s, dy, seed, unit, noise)
         argument, wrong = law.judge(measured, value is None or value.verdict == "pass")
         arguments[argument.name] = replace(argument, single=low)
         findings += wrong
+    if coarse:
+        names = [subject.names[i] for i in subject.floats]
+        lost_by = {
+            n: MULTIPLE * float(np.max(s)) / (float(np.max(np.abs(g))) or 1.0)
+            for n, s, g in zip(names, coarse[len(ran.y) :], grads, strict=True)
+        }
+        findings = [_by_rounding(f, arguments, lost_by, decisions.unit) for f in findings]
     if order == 2 and not findings:
-        findings += second_order.adjoint(subject, dy, grads, slack, decisions.unit, seed)
+        findings += second_order.adjoint(subject, dy, grads, slack, unit, seed)
         findings += second_order.bends_wrong(subject, dy, seed)
     if all(not np.any(g) for g in grads) and not findings and _stands_still(subject, ran, seed):
         arguments = {n: replace(a, verdict="unresolved", why="flat") for n, a in arguments.items()}
@@ -239,6 +249,26 @@ def _examine(subject: Subject, ran: Forward, seed: int, order: int) -> Report:
         findings = [Finding("vacuous", message, None, subject.file, None, subject.case())]
     notes += [*blind_spots(subject, grads), *subject.notes]
     return replace(_conclude(subject, value, arguments, findings), notes=tuple(notes))
+
+
+def _keeps_digits(y: tuple, spreads: list[Array], exact: list[Array]) -> bool:
+    """Whether y is as exact as if nothing in it were computed in fewer digits."""
+    return all(
+        np.max(s, initial=0.0) <= 2.0**10 * (np.max(e, initial=0.0) + UNIT * np.max(np.abs(v)))
+        for v, s, e in zip(y, spreads, exact, strict=False)
+    )
+
+
+def _by_rounding(
+    f: Finding, arguments: dict[str, Argument], lost: dict[str, float], unit: float
+) -> Finding:
+    """The finding, told as precision where what fewer digits lose is all that is wrong."""
+    a = arguments.get(f.argument or "")
+    if a is None or a.error is None or a.error > lost[a.name]:
+        return f
+    dtype = next(d for d, u in UNITS.items() if u == unit)
+    message = f"d{a.name} is right to {a.error:.0e} only: it goes through {dtype}"
+    return replace(f, kind="precision", message=f"{message}, where float64 was given")
 
 
 def _stands_still(subject: Subject, ran: Forward, seed: int) -> bool:

@@ -33,7 +33,7 @@ WORST = 4
 
 
 def diagnosed(
-    report: Report, subjects: Sequence[Subject], seed: int = 0, seconds: float = 8.0
+    report: Report, subjects: Sequence[Subject], seed: int = 0, seconds: float = 7.0
 ) -> Report:
     """The report of a failed pair, its findings placed, named and mended as far as they can be.
 
@@ -61,11 +61,14 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
     trusted = sorted({p.backward for p in parts if p.verdict in RIGHT} - wrong)
     placed = placing.place(subjects[0], seed, trusted)
     lines = [c.line for c in placed.lines]
-    # a repair leaves y as it is
-    finite = all(np.isfinite(v).all() for v in subjects[0].run().y)
-    found = repairing.repair(subjects, lines, trusted, seconds, seed=seed) if finite else None
     samples = _samples(subjects, seed)
     names = naming.names(samples) if len(samples) == 2 else {}
+    kinds = {k for n in names.values() for k in (n.kind, *n.alternatives)}
+    # a repair leaves y as it is
+    finite = all(np.isfinite(v).all() for v in subjects[0].run().y)
+    found = None
+    if finite:
+        found = repairing.repair(subjects, lines, trusted, seconds, seed=seed, kinds=sorted(kinds))
     sized = len({_sizes(s) for s in subjects}) > 1
     harmless = [f for f in report.findings if f.kind == "kink-convention"]
     wrong_ones = [f for f in report.findings if f not in harmless]

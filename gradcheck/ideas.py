@@ -27,12 +27,21 @@ from gradcheck.syntax import (
 
 SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
 KEPT = "kept_as_it_was"
-JOINED = (
+JOINED: tuple[tuple[str, ast.operator], ...] = (
     ("term", ast.Add()),
     ("term", ast.Sub()),
     ("factor", ast.Mult()),
     ("factor", ast.Div()),
 )
+# the names of mistakes that are mended so
+_TERM = """
+    missing-term missing-recurrent-term softmax-diagonal-only overwrites-instead-of-accumulates
+"""
+_FACTOR = """
+    activation-derivative-missing constant-factor mean-vs-sum scale-by-keep-probability mask
+    ignores-upstream
+"""
+MISSING = {"term": _TERM.split(), "factor": _FACTOR.split()}
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,28 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, given.products))
         yield (i for s in chosen for i in work.joined(s, given.scaled))
     else:
+        yield (i for s in chosen for i in work.uncropped(s))
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
         yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
         yield (i for s in chosen for i in work.repeated(s))
+
+
+def suggested(
+    file: File, name: str, lines: Container[int], kinds: Container[str]
+) -> Iterator[Iterator[Idea]]:
+    """Terms and factors of whole values, where the name of the mistake asks for them."""
+    function = file.by_name.get(name)
+    joins = [j for j in JOINED if any(k in kinds for k in MISSING[j[0]])]
+    if function is None or not joins:
+        return
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
+    given = work.given
+    chosen = [s for s in given.statements if s.lineno in lines]
+    others = [*given.expressions, *given.alone, *given.numbers]
+    yield (i for s in chosen for i in work.joined(s, others, joins, whole=True))
+    yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
 
 
 class _Ideas:
@@ -225,6 +251,20 @@ class _Ideas:
                 for axis in ("0", "1", "-1"):
                     yield self.in_all(stmt, spots, expression(axis))
 
+    def uncropped(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """Slices a : -b counted from the front, as nothing is left of them where b is 0."""
+        for site in values(stmt):
+            if not isinstance(site.node, ast.Subscript) or is_module(site.node.value):
+                continue
+            array, index = site.node.value, site.node.slice
+            axes = index.elts if isinstance(index, ast.Tuple) else [index]
+            new = [_from_the_front(array, k, axis) for k, axis in enumerate(axes)]
+            if any(a is not b for a, b in zip(axes, new, strict=True)):
+                changed_index = ast.Tuple(new, ast.Load()) if len(new) > 1 else new[0]
+                whole = ast.Subscript(array, changed_index, ast.Load())
+                ast.fix_missing_locations(ast.copy_location(whole, site.node))
+                yield self.idea("index", stmt, site, whole)
+
     def in_all(self, stmt: ast.stmt, spots: Sequence[ast.expr], new: ast.expr) -> Idea:
         def edit() -> Edit:
             start, end = self.file.span(stmt)
@@ -261,12 +301,20 @@ class _Ideas:
                 for new in expressions:
                     yield self.idea("name", stmt, site, new)
 
-    def joined(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
-        """A term or a factor more."""
+    def joined(
+        self,
+        stmt: ast.stmt,
+        expressions: list[ast.expr],
+        joins: Sequence[tuple[str, ast.operator]] = JOINED,
+        whole: bool = False,
+    ) -> Iterator[Idea]:
+        """A term or a factor more; of the `whole` of what is assigned or returned only."""
         for site in values(stmt):
+            if whole and not (site.parent is stmt or isinstance(site.parent, ast.Tuple)):
+                continue
             if not isinstance(site.node, (ast.Tuple, ast.Constant)):
                 for other in expressions:
-                    for kind, op in JOINED:
+                    for kind, op in joins:
                         yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
 
 
@@ -284,6 +332,15 @@ def _written_into(tree: ast.AST) -> set[str]:
 def values(stmt: ast.stmt) -> Iterator[Site]:
     """The values in a statement that could be others, from the outside in."""
     return (s for s in _within(stmt, lambda new: new) if s.field != "slice")
+
+
+def _from_the_front(array: ast.expr, axis: int, index: ast.expr) -> ast.expr:
+    """array[a : -b] along an axis as a : array.shape[axis] - b."""
+    match index:
+        case ast.Slice(lower, ast.UnaryOp(ast.USub(), b), step):
+            end = filled(expression(f"_.shape[{axis}]"), array)
+            return ast.Slice(lower, ast.BinOp(end, ast.Sub(), b), step)
+    return index
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:

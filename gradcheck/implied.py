@@ -331,6 +331,8 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
         if isinstance(parent, ast.Subscript) and _within(old, parent.slice):
             if isinstance(old, ast.Constant) and isinstance(old.value, str):
                 return "wrong-operand"
+            if isinstance(parent.value, ast.Attribute) and parent.value.attr == "shape":
+                return "wrong-axis"
             timed = about.looped and about.looped in _names(old) | _names(new)
             return "time-shift" if timed else "misaligned"
     if isinstance(old, (ast.Slice, ast.Compare)):

@@ -38,8 +38,9 @@ class Repair:
     """Edits after which the gradients are right, verified.
 
     `diff` is that of the file; `kind` the name of the mistake that the edits undo, "" where they
-    do not say; `alternatives` are the edits of others that are right too. `original` and `text`
-    are the file before and after.
+    do not say; `alternatives` are the edits of others that are right too, `kinds` the names of all.
+    `small` says that one small edit does, which brings in nothing that was not there. `original`
+    and `text` are the file before and after.
     """
 
     edits: tuple[Change, ...]
@@ -51,6 +52,8 @@ class Repair:
     seconds: float
     original: str
     text: str
+    kinds: tuple[str, ...] = ()
+    small: bool = False
 
 
 def repair(
@@ -60,6 +63,7 @@ def repair(
     seconds: float = 8.0,
     clock: float | None = None,
     seed: int = 0,
+    kinds: Sequence[str] = (),
 ) -> Repair | None:
     """Search for a repair.
 
@@ -71,6 +75,7 @@ def repair(
         seconds: the most that the search takes, of the processor.
         clock: seconds by the clock after which it is ended; by default twice as many.
         seed: of cotangents and directions.
+        kinds: names that the mistake may have, by its numbers.
 
     Returns:
         The best repair found, or None: the pair is right, its source is not to be had, or nothing
@@ -80,6 +85,7 @@ def repair(
     job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
     if job is None:
         return None
+    job = replace(job, kinds=tuple(kinds))
     tried, found = _searched(job, start + (clock or 2 * seconds))
     if not found:
         return None
@@ -98,6 +104,8 @@ def repair(
         time.monotonic() - start,
         text,
         mended,
+        tuple(dict.fromkeys(r.kind for r in (best, *others))),
+        best.small,
     )
 
 
@@ -150,7 +158,8 @@ def _searched(job: Job, deadline: float) -> tuple[int, list[Right]]:
 
 def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | None, int]:
     """What a search found, or the candidate at which it hung; and how many it tried."""
-    command = [sys.executable, "-c", "from gradcheck.repairing import main; main()"]
+    # -P: a queue.py of this folder is not to be imported for Python's own
+    command = [sys.executable, "-P", "-c", "from gradcheck.repairing import main; main()"]
     here = str(Path(__file__).parent.parent)
     environment = os.environ | {WITHIN: "1", "PYTHONPATH": os.pathsep.join([here, *_given_path()])}
     with subprocess.Popen(

@@ -70,9 +70,10 @@ class Jitter(Hook):
         decisions: "Decisions",
         unit: float = UNIT,
         magnified: float = 1.0,
+        alike: bool = False,
     ):
         self.rng = rng
-        self.unit, self.magnified = unit, magnified
+        self.unit, self.magnified, self.alike = unit, magnified, alike
         self.first = {site: iter(values) for site, values in decisions.values.items()}
         self.draw()
 
@@ -88,7 +89,8 @@ class Jitter(Hook):
         of_ufunc = owner.__name__ if isinstance(owner, np.ufunc) else ""  # maximum.reduce
         if self.observes(f) or name in EXACT or of_ufunc in EXACT or _hands_on(name, owner):
             value = f(*args, **kwargs)
-            if name in _CASTS and _is_narrower(value, args[0] if name != "astype" else owner):
+            cast = name in _CASTS and not self.alike
+            if cast and _is_narrower(value, args[0] if name != "astype" else owner):
                 value = self.shaken(value)
             return self.replay(site, value, name)
         out = args[0] if name == "at" else kwargs.get("out")
@@ -124,7 +126,7 @@ class Jitter(Hook):
 
     def factor(self, value: Any, width: float = 1.0) -> Any:
         """1 + u xi for each entry; what is computed in fewer digits inside rounds by its own u."""
-        size, own = np.size(value), unit_of(value)
+        size, own = np.size(value), UNIT if self.alike else unit_of(value)
         if width != 1.0 or own > UNIT or size > 256:
             unit = own if own > max(self.unit, UNIT) else self.unit
             return 1 + self.magnified * width * unit * self.rng.uniform(-1, 1, np.shape(value))
@@ -243,6 +245,7 @@ def spread(
     seed: int,
     unit: float = UNIT,
     decisions: Decisions | None = None,
+    alike: bool = False,
 ) -> list[Array]:
     """The rms deviation, entry by entry, of the arrays that `run` returns under jitter.
 
@@ -252,6 +255,7 @@ def spread(
         seed: of the jitter.
         unit: the unit roundoff to expect; that of float32 tells what float32 would lose.
         decisions: records those of a plain run.
+        alike: whether what is computed in fewer digits inside is to be as exact as the rest.
     """
     decisions = decisions or Decisions()
     with watching(functions, decisions):
@@ -264,7 +268,7 @@ def spread(
     magnified = 16 if unit == UNIT else 1
     for k in range(draws):
         rng = np.random.default_rng([seed, k])
-        with watching(functions, Jitter(rng, decisions, unit, magnified)):
+        with watching(functions, Jitter(rng, decisions, unit, magnified, alike)):
             shaken = run()
         for total, a, b, scale in zip(square, plain, shaken, scales, strict=True):
             total += ((np.asarray(b, np.float64) - a) / scale * 2.0**40) ** 2

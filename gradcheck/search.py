@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -18,7 +19,7 @@ from typing import Any
 
 from gradcheck.checks import check_subject
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import ideas
+from gradcheck.ideas import Idea, ideas, suggested
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File
 from gradcheck.instrument import reach
@@ -45,7 +46,8 @@ class Job:
     """What the search is told: where the pair is, and its draws, first the one that failed.
 
     `subjects` come without their functions. `seconds` are those left to it, of the processor;
-    `lines` are tried first; `skip` are candidates that hung; `trusted` functions are edited last.
+    `lines` are tried first; `skip` are candidates that hung; `trusted` functions are edited last;
+    `kinds` are names that the mistake may have.
     """
 
     file: str
@@ -59,19 +61,21 @@ class Job:
     path: tuple[str, ...] = ()
     skip: frozenset[str] = frozenset()
     trusted: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Right:
     """Edits after which the pair is right, the mistake that they undo, the text with all of them.
 
-    `order` is when the last of them was tried.
+    `order` is when the last of them was tried; `small` whether one edit does, and no insertion.
     """
 
     edits: tuple[Edit, ...]
     kind: str
     source: str
     order: tuple
+    small: bool
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,7 @@ class Search:
 
     def stages(self) -> Iterator[Iterable[list[Item]]]:
         """Lists of candidates to be tried, each in full before the search may end."""
+        small, large = partial(ideas, large=False), partial(ideas, large=True)
         first, then, rest = self.lines()
         wanted = set(self.job.lines)
         for parts in ((wanted, first - wanted), (then - wanted,)):
@@ -182,19 +187,21 @@ class Search:
             for insertion in (False, True):
                 for items in listed:
                     yield [[i for i in items if i.order[0] == insertion]]
+            if self.job.kinds and parts[0] is wanted:
+                yield self.larger(self.backwards, wanted, self.suggested)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
-        yield self.larger(self.backwards, first, False)
-        yield self.larger(self.backwards, first, True)
+        yield self.larger(self.backwards, first, small)
+        yield self.larger(self.backwards, first, large)
         if rest:
             yield [[i for f in self.backwards for i in self.listed(f, self.text, rest)]]
         yield self.seconds()
         only = [f for f in self.forwards if f not in self.backwards]
-        yield self.larger(self.backwards, then, False)
-        yield self.larger(self.backwards, rest, False)
+        yield self.larger(self.backwards, then, small)
+        yield self.larger(self.backwards, rest, small)
         yield [[i for f in only for i in self.listed(f, self.text, None)]]
-        yield self.larger(only, then, False)
-        yield self.larger(self.backwards, then, True)
+        yield self.larger(only, then, small)
+        yield self.larger(self.backwards, then, large)
 
     def lines(self) -> tuple[set[int], set[int], set[int]]:
         """Lines that move the wrong gradients and no others, lines that may, lines that do not."""
@@ -221,12 +228,15 @@ class Search:
 
         return [item(k, e, v) for k, (e, v) in enumerate(zip(found, variants, strict=True))]
 
+    def suggested(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
+        return suggested(file, name, lines, self.job.kinds)
+
     def larger(
-        self, functions: list[FunctionType], lines: set[int], large: bool
+        self, functions: list[FunctionType], lines: set[int], made: Callable
     ) -> Iterator[list[Item]]:
         """Larger edits of some lines, in lists that one code object can hold."""
         file = File(self.text)
-        streams = [(f, ideas(file, f.__qualname__, lines, large)) for f in functions]
+        streams = [(f, made(file, f.__qualname__, lines)) for f in functions]
         for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
             for (f, _), stream in zip(streams, several, strict=True):
                 while stream and (some := [*islice(stream, TOGETHER)]):
@@ -304,7 +314,8 @@ class Search:
         if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
             kind = self.kinds[0]
         kind = broken or kind
-        return Right(made, kind, source, candidate.order)
+        small = len(made) == 1 and not candidate.order[0]
+        return Right(made, kind, source, candidate.order, small)
 
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> frozenset[int]:
         """The arguments whose gradients are wrong with a candidate in place of the original."""

@@ -54,7 +54,7 @@ class Subject:
     adapt: Callable[[ModuleType], Adapted] | None = None
     notes: tuple[str, ...] = ()  # what else is to be said of it
 
-    @property
+    @cached_property
     def floats(self) -> list[int]:
         """Positions of the arguments that are differentiated."""
         return [i for i, a in enumerate(self.arrays) if is_float(a)]

@@ -1,5 +1,6 @@
 """The numbers that a candidate for a repair has to give: derivatives of the unchanged forward."""
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,9 +29,9 @@ class Probe:
     bound: float
 
     def agrees(self, gradients: dict[int, Array]) -> bool:
-        parts = [gradients[i] * d for i, d in self.directions.items()]
-        hand = sum(float(np.sum(p)) for p in parts)
-        slack = SLACK * sum(float(np.sqrt(np.sum(p * p))) for p in parts)
+        parts = [(gradients[i] * d).ravel() for i, d in self.directions.items()]
+        hand = sum(float(p.sum()) for p in parts)
+        slack = SLACK * sum(math.sqrt(p.dot(p)) for p in parts)
         return bool(np.isfinite(hand)) and not abs(hand - self.value) > self.bound + slack
 
 
