@@ -248,7 +248,7 @@ def _of_inputs(layer: Any, returned: Any, names: list[str], floats: list[int]) -
         enough = len(returned) >= len(floats)
         return [("returned", k) if enough else None for k in range(len(floats))]
     if returned is not None:
-        return [("returned",), *[None] * (len(floats) - 1)]
+        return [("returned",), *[None] * (len(floats) - 1)][: len(floats)]
     found: list[Path | None] = []
     for j, i in enumerate(floats):
         wanted = [f"d{names[i]}", f"d_{names[i]}", f"grad_{names[i]}", *(INPUTS if not j else ())]
