@@ -1,14 +1,24 @@
 """What a mistake is called, from the edit that undoes it."""
 
 import ast
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, literal, same
+from gradcheck.looks import (
+    bare,
+    is_reversed,
+    is_size,
+    is_sliced,
+    is_slope,
+    is_tiny,
+    is_transposed,
+    names_in,
+    within,
+)
+from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, same
 
-SIZES = ("shape", "size", "ndim")
 SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
 JOINING = {"concatenate", "stack", "hstack", "vstack", "column_stack", "dstack", "block"}
+SPECIAL = {"erf", "erfc", "arctan", "arcsinh", "logistic", "softplus"}
 KEEP = {"keep", "keep_prob", "prob", "p", "rate", "p_drop"}
 FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
 
@@ -57,14 +67,14 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
             upstream = (given,)
             for stmt in ast.walk(node):
                 if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:
-                    upstream += tuple(sorted(_names(stmt.targets[0])))
+                    upstream += tuple(sorted(names_in(stmt.targets[0])))
         if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
             looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
     return kind(before, after, upstream, looped)
 
 
 def _over_time(loop: ast.For) -> bool:
-    names = _names(loop.iter) | _names(loop.target)
+    names = names_in(loop.iter) | names_in(loop.target)
     return any(n.lower() in ("t", "time", "step", "steps", "tape") for n in names)
 
 
@@ -82,15 +92,15 @@ def _missing(stmt: ast.stmt) -> str:
     match stmt:
         case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
             return _scale(value)
-        case ast.Assign([ast.Name(name)], value) if name in _names(value):
-            return "activation-derivative-missing" if _is_slope(value) else "missing-term"
+        case ast.Assign([ast.Name(name)], value) if name in names_in(value):
+            return "activation-derivative-missing" if is_slope(value) else "missing-term"
     return "missing-term"
 
 
 def _scale(factor: ast.expr) -> str:
     if any(n.id.lower() in KEEP for n in ast.walk(factor) if isinstance(n, ast.Name)):
         return "scale-by-keep-probability"
-    return "mean-vs-sum" if _is_size(factor) else "constant-factor"
+    return "mean-vs-sum" if is_size(factor) else "constant-factor"
 
 
 def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
@@ -99,7 +109,7 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
             scaled = isinstance(old, ast.AugAssign) and isinstance(old.op, (ast.Mult, ast.Div))
             return _scale(old.value) if scaled else "extra-term"  # type: ignore[attr-defined]
         case ast.For(), ast.For():
-            return "time-shift"
+            return "time-shift" if _over_time(old) else "misaligned"
         case (ast.If() | ast.While(), _):
             return "mask"
         case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if ast.unparse(
@@ -114,10 +124,10 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
             return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
-    if _bare(old, _is_sliced) == _bare(new, _is_sliced):
-        pairs = zip(*([n for n in ast.walk(k) if _is_sliced(n)] for k in (old, new)), strict=True)
+    if bare(old, is_sliced) == bare(new, is_sliced):
+        pairs = zip(*([n for n in ast.walk(k) if is_sliced(n)] for k in (old, new)), strict=True)
         if sum(not same(a, b) for a, b in pairs) > 1:
-            return "time-shift" if about.looped in _names(old) else "misaligned"
+            return "time-shift" if about.looped in names_in(old) else "misaligned"
     found = _difference(old, new, ())
     return _of_expression(*found, about) if found else ""
 
@@ -158,29 +168,36 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
             return name
     if isinstance(old, ast.Constant) and old.value is None:
         return "missing-term"
+    if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
+        return "missing-recurrent-term" if about.looped else "wrong-operand"
+    gained = names_in(new) - names_in(old)
+    if isinstance(old, ast.Constant) and about.upstream & gained:
+        return "ignores-upstream"
     if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
         return "constant-factor"
     if isinstance(old, ast.Call) and called(old).startswith("zeros"):
         return "missing-term"
-    gained = _names(new) - _names(old)
-    if about.upstream & gained and not about.upstream & _names(old):
-        return "ignores-upstream"
-    if _is_slope(new) and not _is_slope(old):
+    if is_slope(new) and not is_slope(old) and not any(map(is_slope, parents)):
         return "activation-derivative-missing"
-    if _is_size(old) and _is_size(new):
+    scaled = [p for p in parents if isinstance(p, ast.BinOp)]
+    if scaled and isinstance(scaled[-1].op, (ast.Mult, ast.Div)) and is_size(old) and is_size(new):
         return "constant-factor"
-    if isinstance(old, ast.Subscript) and about.looped in _names(old.slice) - _names(new):
+    if isinstance(old, ast.Subscript) and about.looped in names_in(old.slice) - names_in(new):
         return "time-shift"
-    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
-        if {old.id, new.id} <= FILTERS:
-            return "flipped-kernel"
-        if isinstance(new.ctx, ast.Store):  # a result under another name
-            return "missing-recurrent-term" if about.looped else "wrong-operand"
-        return "wrong-operand"
+    if isinstance(old, ast.Name) and isinstance(new, ast.Name) and {old.id, new.id} <= FILTERS:
+        return "flipped-kernel"
+    functions = {called(n) for n in ast.walk(old)} ^ {called(n) for n in ast.walk(new)}
+    if functions & SQUASHING and len(functions & (SQUASHING | SPECIAL)) > 1:
+        return "forward-backward-variant-mismatch"
     summed = any(called(n) == "sum" for n in ast.walk(new))
-    if summed and not any(called(n) == "sum" for n in ast.walk(old)) and _names(new) <= _names(old):
+    if (
+        summed
+        and not any(called(n) == "sum" for n in ast.walk(old))
+        and names_in(new) <= names_in(old)
+    ):
         return "softmax-diagonal-only"
-    return "wrong-operand" if gained else ""
+    plain = (ast.Name, ast.Attribute, ast.Subscript)  # more may be another way to write it
+    return "wrong-operand" if isinstance(old, plain) and isinstance(new, plain) else ""
 
 
 def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
@@ -204,23 +221,23 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
         for kept, other in ((whole.left, whole.right), (whole.right, whole.left)):
             if not same(kept, part) or isinstance(part, ast.Constant):
                 continue
-            if isinstance(whole.op, plus) and brought and _names(other) <= _targets(parents):
+            if isinstance(whole.op, plus) and brought and names_in(other) <= _targets(parents):
                 return "overwrites-instead-of-accumulates"
-            if isinstance(whole.op, plus) and not brought and _is_tiny(other):
+            if isinstance(whole.op, plus) and not brought and is_tiny(other):
                 return "precision"
             if isinstance(whole.op, plus):
                 return "missing-term" if brought else "extra-term"
             if isinstance(whole.op, ast.Pow):
                 return "wrong-operand"
-            if brought and about.upstream & _names(other):
+            if brought and about.upstream & names_in(other):
                 return "ignores-upstream"
-            if _is_slope(other):
+            if is_slope(other):
                 compared = isinstance(other, ast.Compare)
                 return "mask" if compared else "activation-derivative-missing"
             scale = _scale(other)
-            if _is_size(other) or not _names(other) or scale.startswith("scale"):
+            if is_size(other) or not names_in(other) or scale.startswith("scale"):
                 return scale
-            return "missing-term" if brought else "extra-term"
+            return "" if brought else "extra-term"  # a factor may be lost in many ways
     return ""
 
 
@@ -248,6 +265,8 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return "unreduced-broadcast" if brought else "wrong-axis"
         if name in ("copy", "array"):
             return "mutates"
+        if name == "clip":
+            return "" if brought else "extra-term"
         if name in ("reshape", "ravel", "squeeze"):
             return "shape"
         if name in ("astype", "round"):
@@ -292,7 +311,7 @@ def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str
     """The same things in another order."""
     if isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
         if isinstance(old.op, ast.MatMult):
-            a, b = ([_bare(k, _is_transposed) for k in (n.left, n.right)] for n in (old, new))
+            a, b = ([bare(k, is_transposed) for k in (n.left, n.right)] for n in (old, new))
             return "transposed" if sorted(a) == sorted(b) else "wrong-operand"
         if isinstance(old.op, ast.Sub) and same(old.left, new.right) and same(old.right, new.left):
             return "sign"
@@ -303,8 +322,11 @@ def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str
             return ""
         if any(called(p) in JOINING for p in parents):
             return "gate-order"
-        if any(isinstance(p, ast.Return) for p in parents):
+        given = parents and isinstance(parents[-1], ast.Call)
+        if given or any(isinstance(p, ast.Return) for p in parents):
             return "argument-order"
+        if isinstance(getattr(old, "ctx", None), ast.Store):
+            return ""
         return "transposed" if any(called(p) in TRANSPOSES for p in parents) else "wrong-operand"
     if isinstance(old, ast.Dict):
         return "argument-order"
@@ -316,10 +338,12 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
     for parent in reversed(parents):
         if isinstance(parent, ast.keyword):
             known = {"axis": "wrong-axis", "axes": "transposed", "keepdims": "shape"}
+            if any(called(p) in JOINING for p in parents):  # what is put together lies elsewhere
+                return "misaligned"
             return known.get(parent.arg or "", "dtype" if parent.arg == "dtype" else "misaligned")
         if isinstance(parent, ast.Compare):
             return "mask"
-        if called(parent) == "at" and len(parent.args) > 1 and _within(old, parent.args[1]):
+        if called(parent) == "at" and len(parent.args) > 1 and within(old, parent.args[1]):
             return "misaligned"
         constant = isinstance(old, (ast.Constant, ast.UnaryOp, ast.Tuple))
         if isinstance(parent, ast.Call) and called(parent) in REDUCTIONS and constant:
@@ -328,70 +352,18 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return "transposed"
         if isinstance(parent, ast.Call) and called(parent) == "einsum" and constant:
             return "transposed"
-        if isinstance(parent, ast.Subscript) and _within(old, parent.slice):
+        if isinstance(parent, ast.Subscript) and within(old, parent.slice):
             if isinstance(old, ast.Constant) and isinstance(old.value, str):
                 return "wrong-operand"
-            timed = about.looped and about.looped in _names(old) | _names(new)
-            return "time-shift" if timed else "misaligned"
-    if isinstance(old, (ast.Slice, ast.Compare)):
-        return "misaligned" if isinstance(old, ast.Slice) else "mask"
-    return ""
-
-
-def _is_transposed(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in ("T", "mT")
-
-
-def _is_sliced(node: ast.AST) -> bool:
-    return isinstance(node, ast.Subscript) and any(isinstance(n, ast.Slice) for n in ast.walk(node))
-
-
-def _bare(node: ast.AST, outer: Callable[[ast.AST], bool]) -> str:
-    """A tree as text, without what some of its nodes do to their values."""
-
-    class Bare(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            node = self.generic_visit(node)
-            return node.value if outer(node) else node  # type: ignore[attr-defined]
-
-    return ast.dump(Bare().visit(copy.deepcopy(node)))
+            timed = about.looped and about.looped in names_in(old) | names_in(new)
+            turned = not timed and is_reversed(old) != is_reversed(new)
+            return "time-shift" if timed else "flipped-kernel" if turned else "misaligned"
+    if isinstance(old, ast.Compare) and isinstance(new, ast.Compare):
+        return "mask"
+    return "misaligned" if isinstance(old, ast.Slice) else ""
 
 
 def _targets(parents: tuple) -> set[str]:
     """What the statement assigns, outside of indices."""
     stmt = parents[0] if parents else None
-    return _names(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
-
-
-def _within(node: ast.AST, whole: ast.AST) -> bool:
-    return any(n is node for n in ast.walk(whole))
-
-
-def _is_tiny(node: ast.AST) -> bool:
-    value = literal(node) if isinstance(node, ast.expr) else ...
-    return isinstance(value, float) and 0 < abs(value) < 0.01
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _is_size(node: ast.AST) -> bool:
-    """Whether a factor is a size: a shape, a length, or a name in capitals."""
-    names = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute, ast.Call))]
-    return any(
-        (isinstance(n, ast.Attribute) and n.attr in SIZES)
-        or called(n) == "len"
-        or (isinstance(n, ast.Name) and (n.id.isupper() or n.id in ("n", "m", "size")))
-        for n in names
-    )
-
-
-def _is_slope(node: ast.AST) -> bool:
-    """Whether an expression looks like the derivative of an activation: 1 - a, 1 - a**2, a > 0."""
-    for n in ast.walk(node):
-        if isinstance(n, ast.Compare):
-            return True
-        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
-            return True
-    return False
+    return names_in(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
