@@ -168,11 +168,29 @@ def _may_be_several(value: ast.expr, function: ast.FunctionDef) -> bool:
 
 
 def returned_names(f: Callable) -> list[str]:
-    """The names in the last return of several values; "" for an expression."""
+    """The names in the last return of several values: of an expression the gradient in it, or all
+    of its text."""
+
+    def name(node: ast.expr) -> str:
+        inside = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+        return next(filter(is_gradient, inside), ast.unparse(node))
+
     for value in reversed(returns(f)):
         if isinstance(value, ast.Tuple):
-            return [e.id if isinstance(e, ast.Name) else "" for e in value.elts]
+            return [name(e) for e in value.elts]
     return []
+
+
+def is_gradient(name: str) -> bool:
+    """Whether something is called like a gradient.
+
+    >>> [n for n in ("dW", "grads", "grad_w", "data", "loss", "d") if is_gradient(n)]
+    ['dW', 'grads', 'grad_w', 'data']
+    """
+    low = name.lower()
+    return name.isidentifier() and (
+        (low.startswith("d") and len(low) > 1) or "grad" in low or low in ("g", "gw", "gx", "gb")
+    )
 
 
 def is_closure(f: Callable) -> bool:

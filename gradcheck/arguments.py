@@ -28,10 +28,11 @@ USUAL = {
 }
 USUAL |= {"inputs": "n d", "weights": "d m", "biases": "m", "targets": "n m"}
 
-_CLASSES = re.compile(r"class|vocab|label|^[CV]$")
+CLASSES = re.compile(r"class|vocab|label|^[CV]$")
 _PARTS = re.compile(
     r"^(p|rate|ratio|prob|keep_prob|drop\w*|p_drop|alpha|slope|momentum|reg\w*|lam\w*|l2|decay)$"
 )
+LISTS = ("inputs", "targets", "ids", "tokens")  # of a loss over the parameters of its module
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Wanted:
 
     def labelled(self, f: Callable) -> str:
         """The axis that labels count along, where nobody says: that of classes, or the last."""
-        named = [n for n in inputs.axes(f) if _CLASSES.search(n)]
+        named = [n for n in inputs.axes(f) if CLASSES.search(n)]
         first = next((s for s in specs(f) if s and s.kind == "float" and len(s.axes) > 1), None)
         return named[-1] if named else first.axes[-1].name if first else ""
 

@@ -17,9 +17,10 @@ from gradcheck.found import Found, find
 from gradcheck.layers import positional
 from gradcheck.loading import NoPairError, files, load
 from gradcheck.loading import TargetError as TargetError
+from gradcheck.losses import parameters_of
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject
-from gradcheck.told import ShapeError, Told, in_line
+from gradcheck.told import INTS, ShapeError, Told, in_docstring, in_line
 
 WANTED = "wanted a function f, or f_forward, and its f_backward"
 
@@ -128,18 +129,27 @@ def _subjects(
     table = getattr(found.module, "CASES", None)
     makers = table.get(found.name) if isinstance(table, dict) else None
     if makers is not None:
-        yield from _of_cases(found, makers, seed)
+        yield from _of_cases(found, makers, seed, twin)
     elif found.cls is not None:
         yield from probing.subjects(found, told, seed)
     else:
         docs = (inspect.getdoc(found.f), inspect.getdoc(found.g))
+        of_globals = found.style == "loss" and parameters_of(found.module, found.f)
+        if of_globals:
+            told = {n: Told("T", INTS) for n in arguments.LISTS} | in_docstring(docs[0]) | told
         known = arguments.wanted(found.name, found.f, told, docs)
+        if of_globals and not known.unknown:
+            yield from probing.of_globals(found, known, seed)
+            return
         if known.unknown:
             raise arguments.asked(f"{source}::{found.name}", known)
         options = configurations.defaults(found.f, {**known.arrays, **known.numbers})
         for k, drawn in enumerate(known.draws(seed)):
             arrays, config = _ordered(found.f, drawn.values)
-            subject = found.subject(arrays, options | config, drawn.axes, seed=seed + k)
+            # a compiler takes long: two points are enough for it
+            subject = found.subject(
+                arrays, options | config, drawn.axes, seed=seed + k, twin=twin and k < 2
+            )
             # sizes of 1 among them, where the forward takes those
             if k < 3 or configurations.runs(subject, backward=True):
                 yield subject
@@ -147,7 +157,7 @@ def _subjects(
                 yield from configurations.varied(subject, options)
 
 
-def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
+def _of_cases(found: Found, makers: Any, seed: int, twin: bool) -> Iterator[Subject]:
     makers = makers if isinstance(makers, (list, tuple)) else [makers]
     for draw in range(3):
         for k, maker in enumerate(makers):
@@ -161,7 +171,9 @@ def _of_cases(found: Found, makers: Any, seed: int) -> Iterator[Subject]:
             named = [*[*positional(found.f)][: len(arrays)], *config]
             options = {} if found.cls else configurations.defaults(found.f, named)
             config = options | config
-            subject = found.subject(arrays, config, settings=settings, seed=seed + draw)
+            subject = found.subject(
+                arrays, config, settings=settings, seed=seed + draw, twin=twin and not draw
+            )
             yield subject
             if draw == k == 0:
                 yield from configurations.varied(subject, options)

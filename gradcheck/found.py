@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import adapters, layers, losses
+from gradcheck import adapters, borders, layers, losses
 from gradcheck.adapters import BACKWARD, FORWARD, Closure, Pair
+from gradcheck.borders import Bordered, Function, Rule
 from gradcheck.inputs import InputError
 from gradcheck.layers import Fixed, Layer, positional
 from gradcheck.losses import Loss
@@ -31,7 +32,7 @@ class Found:
     style: str
     module: ModuleType
     f: Callable
-    how: Pair | Closure | Loss | Layer | None = None
+    how: Pair | Closure | Loss | Layer | Rule | Function | None = None
     g: Callable | None = None
 
     @property
@@ -53,6 +54,8 @@ class Found:
         constructor: tuple = (),
         settings: dict[str, Any] | None = None,
         seed: int = 0,
+        sizes: dict[int, int] | None = None,
+        twin: bool = False,
     ) -> Subject:
         """The pair at a point.
 
@@ -63,6 +66,9 @@ class Found:
             axes: sizes, to be shown.
             constructor, settings: positional and keyword arguments of the class.
             seed: of the parameters.
+            twin: whether JAX is asked for the derivative of the user's own function, if it is
+                one that JAX can trace.
+            sizes: those of the module's parameters that are to be others, and which.
 
         Raises:
             ValueError: there is nothing to differentiate, or no gradient was found.
@@ -73,12 +79,15 @@ class Found:
         notes: list[str] = []
         config = config or {}
         how: Any = self.how
+        primal = None
         match self.how:
             case None:
                 assert self.g is not None
                 return pair(self.f, self.g, arrays, config, name=self.name, axes=axes)
             case Loss():
-                how, arrays, more = _of_loss(self, arrays, config, constructor, settings, rng)
+                how, arrays, more = _of_loss(
+                    self, arrays, config, constructor, settings, rng, sizes or {}
+                )
                 names += more
             case Layer():
                 how, arrays, more, notes = _of_layer(self, arrays, constructor, settings, rng)
@@ -87,8 +96,16 @@ class Found:
                 if not any(str(n).startswith("dy") for n in self.how.order):
                     _may_lack_dy(self, arrays)
                 arrays = _differentiated(self, arrays, config)
+            case Rule():
+                how, arrays = _of_rule(self, arrays)
+                rule = getattr(self.module, how.name)
+                primal = borders.twin_of(rule, how.held, arrays) if twin else None
+                names = [n for k, n in enumerate(names) if k not in dict(how.held)]
+        if library := borders.library(self.module):
+            plain = library == "jax" and borders.runs_the_same(how, self.module, self.name, arrays)
+            how = Bordered(how, "numpy" if plain else library)
         made = how(self.module)
-        subject = pair(made.forward, made.backward, arrays, config, None, self.name, axes)
+        subject = pair(made.forward, made.backward, arrays, config, primal, self.name, axes)
         subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
         return made_of(replace(subject, notes=tuple(notes)), made)
 
@@ -105,7 +122,12 @@ def find(module: ModuleType) -> list[Found]:
         for k, v in vars(module).items()
         if isinstance(v, type) and v.__module__ == module.__name__
     }
-    found = list(_pairs(module, own))
+    rules = {k: v for k, v in vars(module).items() if borders.is_rule(v)}
+    for rule in rules.values():  # their parts are no pairs of their own
+        parts = [getattr(rule, k, None) for k in ("fwd", "bwd", "jvp", "fun")]
+        own = {k: f for k, f in own.items() if f not in parts}
+    found = [Found(k, "rule", module, inspect.unwrap(v.fun), Rule(k)) for k, v in rules.items()]
+    found += _pairs(module, own)
     taken = {f.f.__name__ for f in found} | {f.g.__name__ for f in found if f.g}
     taken |= {f.how.backward for f in found if isinstance(f.how, Pair)}
     for name, f in own.items():
@@ -135,8 +157,10 @@ def _pairs(module: ModuleType, own: dict[str, Any]) -> Iterator[Found]:
             continue
         f = own[forward]
         how = adapters.paired(forward, f, name, g)
-        if how is None:
+        if how is None and not borders.library(module):
             yield Found(stem, "pair", module, f, None, g)
+        elif how is None:
+            yield Found(stem, "pair", module, f, Pair(forward, name), g)
         elif how.order:
             yield Found(stem, "pair", module, f, how, g)
 
@@ -148,12 +172,29 @@ def _of_class(module: ModuleType, name: str, cls: type) -> Iterator[Found]:
         f = inspect.getattr_static(cls, method, None)
         return f if isinstance(f, FunctionType) and not _is_abstract(f) else None
 
+    if borders.is_function(cls):
+        yield Found(name, "function", module, _without_ctx(cls), Function(name))
+        return
     both = own("forward"), own("backward")
     if all(both):
         yield Found(name, "layer", module, both[0], Layer(name))
     for method, f in vars(cls).items():
         if isinstance(f, FunctionType) and losses.is_loss(method, f) and "backward" not in method:
             yield Found(f"{name}.{method}", "loss", module, f, Loss(method, 0, owner=name))
+
+
+def _without_ctx(cls: Any) -> Callable:
+    """The forward of a Function of torch as its callers see it."""
+    setup = "setup_context" in vars(cls)
+
+    def f() -> None: ...
+
+    signature = inspect.signature(cls.forward)
+    given = list(signature.parameters.values())[0 if setup else 1 :]
+    f.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+    f.__name__, f.__doc__ = cls.__name__, cls.__doc__ or cls.forward.__doc__
+    f.__code__ = f.__code__.replace(co_firstlineno=cls.forward.__code__.co_firstlineno)
+    return f
 
 
 def _is_abstract(f: FunctionType) -> bool:
@@ -206,6 +247,7 @@ def _of_loss(
     constructor: tuple,
     settings: dict[str, Any] | None,
     rng: np.random.Generator,
+    sizes: dict[int, int],
 ) -> tuple[Loss, tuple, list[str]]:
     """The loss with its gradients placed, all its arrays, and the names of its parameters."""
     how = found.how
@@ -221,7 +263,14 @@ def _of_loss(
         own = dict(getattr(made, how.holder, {}))
     elif isinstance(found.f, FunctionType):
         own = {n: getattr(found.module, n) for n in losses.parameters_of(found.module, found.f)}
-    own = {n: on_grid(rng.standard_normal(a.shape)) for n, a in own.items() if is_float(a)}
+        numbers = losses.numbers_of(found.module, found.f)
+        moved = {n: sizes[v] for n, v in numbers.items() if v in sizes}
+        how = replace(how, sizes=tuple(moved.items()))
+
+    def drawn(a: Array) -> Array:
+        return on_grid(rng.standard_normal(tuple(sizes.get(k) or k for k in a.shape)))
+
+    own = {n: drawn(a) for n, a in own.items() if is_float(a)}
     all_names, values = [*names, *own], [*arrays, *own.values()]
     how = replace(how, parameters=tuple(own))
     listed = adapters.returned_names(found.f)
@@ -237,6 +286,16 @@ def _of_loss(
         Fixed(a) if is_float(a) and p is None else a for a, p in zip(values, paths, strict=True)
     ]
     return replace(how, gradients=tuple(p for p in paths if p)), tuple(values), list(own)
+
+
+def _of_rule(found: Found, arrays: tuple) -> tuple[Rule, tuple]:
+    """The rule with what it holds, and the arrays that are differentiated."""
+    how = found.how
+    assert isinstance(how, Rule)
+    rule = getattr(found.module, how.name)
+    held = tuple((k, a) for k, a in enumerate(arrays) if k in rule.nondiff_argnums)
+    arrays = tuple(a for k, a in enumerate(arrays) if k not in rule.nondiff_argnums)
+    return replace(how, held=held), arrays
 
 
 def _of_layer(

@@ -87,6 +87,7 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, given.products))
         yield (i for s in chosen for i in work.joined(s, given.scaled))
     else:
+        yield (i for s in chosen for i in work.uncropped(s))
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
@@ -250,6 +251,20 @@ class _Ideas:
                 for axis in ("0", "1", "-1"):
                     yield self.in_all(stmt, spots, expression(axis))
 
+    def uncropped(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """Slices a : -b counted from the front, as nothing is left of them where b is 0."""
+        for site in values(stmt):
+            if not isinstance(site.node, ast.Subscript) or is_module(site.node.value):
+                continue
+            array, index = site.node.value, site.node.slice
+            axes = index.elts if isinstance(index, ast.Tuple) else [index]
+            new = [_from_the_front(array, k, axis) for k, axis in enumerate(axes)]
+            if any(a is not b for a, b in zip(axes, new, strict=True)):
+                changed_index = ast.Tuple(new, ast.Load()) if len(new) > 1 else new[0]
+                whole = ast.Subscript(array, changed_index, ast.Load())
+                ast.fix_missing_locations(ast.copy_location(whole, site.node))
+                yield self.idea("index", stmt, site, whole)
+
     def in_all(self, stmt: ast.stmt, spots: Sequence[ast.expr], new: ast.expr) -> Idea:
         def edit() -> Edit:
             start, end = self.file.span(stmt)
@@ -317,6 +332,15 @@ def _written_into(tree: ast.AST) -> set[str]:
 def values(stmt: ast.stmt) -> Iterator[Site]:
     """The values in a statement that could be others, from the outside in."""
     return (s for s in _within(stmt, lambda new: new) if s.field != "slice")
+
+
+def _from_the_front(array: ast.expr, axis: int, index: ast.expr) -> ast.expr:
+    """array[a : -b] along an axis as a : array.shape[axis] - b."""
+    match index:
+        case ast.Slice(lower, ast.UnaryOp(ast.USub(), b), step):
+            end = filled(expression(f"_.shape[{axis}]"), array)
+            return ast.Slice(lower, ast.BinOp(end, ast.Sub(), b), step)
+    return index
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:

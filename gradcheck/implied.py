@@ -355,6 +355,8 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
         if isinstance(parent, ast.Subscript) and within(old, parent.slice):
             if isinstance(old, ast.Constant) and isinstance(old.value, str):
                 return "wrong-operand"
+            if isinstance(parent.value, ast.Attribute) and parent.value.attr == "shape":
+                return "wrong-axis"
             timed = about.looped and about.looped in names_in(old) | names_in(new)
             turned = not timed and is_reversed(old) != is_reversed(new)
             return "time-shift" if timed else "flipped-kernel" if turned else "misaligned"

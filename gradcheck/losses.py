@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters import LOSS, returned_names, returns, tree
+from gradcheck.adapters import LOSS, is_gradient, returned_names, returns, tree
 from gradcheck.layers import freed, methods, seeded
 from gradcheck.subjects import Adapted, ContractError, is_float
 
@@ -120,20 +120,16 @@ def is_loss(name: str, f: Callable) -> bool:
     if not several:
         return False
     names = returned_names(f)
-    first = names[0].lower() or ast.unparse(several[-1].elts[0]).lower()
+    first = names[0].lower()
     said = any(w in first or w in name.lower() for w in LOSS) or first in ("j", "l", "err", "error")
-    return said and any(_is_gradient(n) for n in names[1:])
+    return said and any(is_gradient(n) for n in names[1:])
 
 
-def _is_gradient(name: str) -> bool:
-    low = name.lower()
-    return (low.startswith("d") and len(low) > 1) or "grad" in low or low in ("g", "gw", "gx", "gb")
-
-
-def parameters_of(module: ModuleType, f: FunctionType) -> list[str]:
+def parameters_of(module: ModuleType, f: Any) -> list[str]:
     """Global float arrays that a function reads, or those it calls, and returns gradients of."""
     read: set[str] = set()
-    queue, seen = [f], set()
+    queue: list[Any] = [f]
+    seen: set[int] = set()
     while queue:
         g = queue.pop()
         if id(g) in seen:
@@ -148,6 +144,20 @@ def parameters_of(module: ModuleType, f: FunctionType) -> list[str]:
     wanted = {n[1:].lstrip("_") for n in returned_names(f) if n.startswith("d")}
     named = [n for n in own if n in wanted]
     return sorted(named or own, key=lambda n: order.index(n) if n in order else len(order))
+
+
+def resized(module: ModuleType, f: FunctionType, rng: np.random.Generator) -> dict[int, int]:
+    """Small sizes, pairwise distinct, for the axes of the global parameters of a loss."""
+    shapes = [getattr(module, n).shape for n in parameters_of(module, f)]
+    lengths = list(dict.fromkeys(k for shape in shapes for k in shape if k > 1))
+    primes = [int(p) for p in rng.permutation((2, 3, 5, 7, 11, 13)[: max(len(lengths), 3)])]
+    return dict(zip(lengths, primes, strict=False))
+
+
+def numbers_of(module: ModuleType, f: FunctionType) -> dict[str, int]:
+    """Global whole numbers that a function reads."""
+    names = [n for n in f.__code__.co_names if type(vars(module).get(n)) is int]
+    return {n: vars(module)[n] for n in names}
 
 
 def matched(
@@ -182,7 +192,7 @@ def matched(
         of = [i for i in floats if i not in paths and said in _called(names[i])]
         if of:
             paths[of[0]] = (k,)
-        elif k >= len(listed) or _is_gradient(listed[k]) or not listed[k]:
+        elif k >= len(listed) or is_gradient(listed[k]):
             left.append(k)
     for k in left:
         value = found[k]

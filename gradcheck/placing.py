@@ -81,9 +81,9 @@ def place(subject: Subject, seed: int = 0, trusted: Iterable[str] = ()) -> Place
             return Placed(_crashed(subject, grads, bench.hook, taps))
         taps = [t for t in taps if t.site.function.split(".")[-1] not in set(trusted)]
         last = hook.returned or (taps[-1].site if taps else None)
-        if last is None:  # its source is not to be had
-            return Placed()
-        found = _not_finite(grads, taps)
+        if last is None or not any(t.is_float for t in taps):
+            return Placed()  # its source is not to be had, or it computes with other arrays
+        found = _not_finite(grads, [*_without_numbers(bench, y), *taps])
         if not found and len(set(subject.watch)) < len(subject.watch):  # a function that is both
             taps = _of_backward(bench, taps, rng)
         found = found or _written(bench, taps)
@@ -203,6 +203,13 @@ def _not_finite(grads: tuple, taps: list[Tap]) -> tuple[Candidate, ...]:
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             return (_candidate(t.site, "its result is not finite, and what came before is"),)
     return ()
+
+
+def _without_numbers(bench: Bench, y: tuple) -> list[Tap]:
+    """The results of the forward, where y is not finite."""
+    if all(np.isfinite(v).all() for v in y if np.asarray(v).dtype.kind in "fc"):
+        return []
+    return bench.record(bench.forward)[1]
 
 
 def _coarse(bench: Bench, grads: tuple, taps: list[Tap], shows: bool) -> tuple[Candidate, ...]:

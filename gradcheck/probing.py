@@ -5,16 +5,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from gradcheck.arguments import Wanted, wanted
+from gradcheck import losses
+from gradcheck.arguments import CLASSES, Wanted, wanted
 from gradcheck.found import Found
-from gradcheck.inputs import InputError
+from gradcheck.inputs import InputError, axes, fill
 from gradcheck.layers import TRAINING, positional
 from gradcheck.subjects import Subject
-from gradcheck.told import INTS, Told
+from gradcheck.told import INTS, Told, stand_in
 
 _SIZES = re.compile(
     r"^(n|num|in|out|nin|nout|input|output|hidden|d|dim|h|D|H|C|M|V|K|units|neurons|features|classes|"
@@ -69,9 +71,9 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
         )
     docs = (inspect.getdoc(found.f), inspect.getdoc(found.cls))
     known = wanted(found.name, found.f, told, docs, TRAINING)
-    axes = [a for t in init.arrays.values() if isinstance(t, Told) for a in t.dim_str.split()]
+    named = [a for t in init.arrays.values() if isinstance(t, Told) for a in t.dim_str.split()]
     tried, second = None, None
-    for shapes in _trials(known, [*sizes, *dict.fromkeys(axes)]):
+    for shapes in _trials(known, [*sizes, *dict.fromkeys(named)]):
         whole = {n: t.below for n, t in shapes.items() if isinstance(t, Told) and t.dtypes == INTS}
         of_sizes = {_SIZES_OF: Told(" ".join(sizes))} if sizes else {}
         arrays = {**of_sizes, **init.arrays, **shapes}
@@ -96,6 +98,40 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
         f"{found.name}: found no shape of {what} that {found.f.__name__} takes ({words}); say it, "
         f'e.g. --shapes "{_example(found, sizes)}"'
     )
+
+
+def of_globals(found: Found, known: Wanted, seed: int) -> Iterator[Subject]:
+    """A loss over the parameters of its module, at three points and small sizes.
+
+    Axes that are told by a letter only are those of the parameters, by trial.
+    """
+    assert isinstance(found.f, FunctionType)
+    f = stand_in(known.name, known.arrays)
+    numbers = losses.numbers_of(found.module, found.f)
+    for k in range(3):
+        rng = np.random.default_rng([seed, k])
+        sizes = losses.resized(found.module, found.f, rng)
+        named = {n: sizes[v] for n, v in numbers.items() if v in sizes}
+        length = next(n for n in (4, 3, 5, 6, 8) if n not in sizes.values())
+        open_ = [n for n in axes(f) if n != "T"]
+        classes = next((v for n, v in named.items() if CLASSES.search(n)), 0)
+        classes = classes or min(sizes.values(), default=2)
+        complete = replace(known, whole={n: b or str(classes) for n, b in known.whole.items()})
+
+        def guesses(axis: str, named: dict = named, sizes: dict = sizes) -> list[int]:
+            alike = [v for n, v in named.items() if n[0].lower() == axis[0].lower()]
+            return list(dict.fromkeys([*alike, *sizes.values()])) or [2]
+
+        for choice in product(*map(guesses, open_)):
+            chosen = {**dict(zip(open_, choice, strict=True)), "T": length}
+            arrays = fill(f, chosen, {}, rng, complete.samplers())
+            try:
+                subject = found.subject(arrays, {}, {**named, **chosen}, seed=seed + k, sizes=sizes)
+                subject.run()
+            except Exception:
+                continue
+            yield subject
+            break
 
 
 def _example(found: Found, sizes: list[str]) -> str:

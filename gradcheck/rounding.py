@@ -138,6 +138,9 @@ class Jitter(Hook):
     def shaken(self, value: Any, width: float = 1.0) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             return np.multiply(value, self.factor(value, width), out=np.empty_like(value))
+        if is_foreign(value) and "float64" in str(value.dtype):
+            factor = self.factor(np.empty(tuple(value.shape)), width)
+            return value * (value.new_tensor(factor) if hasattr(value, "new_tensor") else factor)
         # integral scalars are sizes and counts, and exact
         scalar = isinstance(value, (float, np.floating))
         if scalar and np.isfinite(value) and value != int(value):
@@ -179,6 +182,11 @@ class Decisions(Hook):
         return value
 
 
+def is_foreign(value: Any) -> bool:
+    """Whether a value is an array of another library: of JAX, traced or not, torch or CuPy."""
+    return hasattr(value, "dtype") and type(value).__module__.startswith(("jax", "torch", "cupy"))
+
+
 def unit_of(value: Any) -> float:
     """The unit roundoff of the dtype of an array or a scalar of NumPy; else that of float64.
 
@@ -187,7 +195,9 @@ def unit_of(value: Any) -> float:
     """
     dtype = getattr(value, "dtype", None)
     # asked for every value, nearly all of which are float64
-    return UNIT if dtype is None or dtype == np.float64 else UNITS.get(dtype.name, UNIT)
+    if dtype is None or dtype == np.float64:
+        return UNIT
+    return UNITS.get(getattr(dtype, "name", ""), UNIT)
 
 
 def _is_narrower(value: Any, operand: Any) -> bool:

@@ -24,6 +24,7 @@ _WHOLE = re.compile(
     r"\b(labels?|indices|index|ids?|integers?|ints?|words?|int64|class(?:es)?)\b", re.I
 )
 _BY = re.compile(r"\b([A-Za-z0-9_]+)\s?x\s?([A-Za-z0-9_]+)\b (?:array|matrix|vector)")
+_LIST = re.compile(r"\blists? of (?:integers?|ints?|indices|ids)\b", re.I)
 _PRODUCT = re.compile(r"\b([A-Za-z_]\w*)\s*=\s*([a-z]+)_?1\s*\*\s*\.\.\.")
 
 
@@ -109,7 +110,9 @@ def _entries(text: str) -> list[tuple[list[str], str]]:
 
 
 def _of_words(words: str) -> Told | None:
-    axes = None
+    axes = "T" if _LIST.search(words) else None
+    if axes:
+        return Told(axes, INTS)
     for place in [m.end() for m in _SHAPE.finditer(words)] + [0]:
         match = _TUPLE.match(words, place) if place else _first_tuple(words)
         if match:

@@ -49,6 +49,7 @@ NNFS = [
     "Loss_MeanSquaredError",
     "Loss_MeanAbsoluteError",
 ]
+NETS = ["TwoLayerNet.loss", "FullyConnectedNet.loss"]
 UNFINISHED = '''
 import numpy as np
 
@@ -123,7 +124,12 @@ def written(tmp_path, text, name="layers.py"):
 
 @pytest.mark.parametrize(
     ("file", "names"),
-    [("layers.py", LAYERS), ("rnn_layers.py", RNN_LAYERS), ("nnfs_layers.py", NNFS)],
+    [
+        ("layers.py", LAYERS),
+        ("rnn_layers.py", RNN_LAYERS),
+        ("nnfs_layers.py", NNFS),
+        ("fc_net.py", NETS),
+    ],
 )
 def test_right_layers_are_known_and_pass(file, names):
     found = subjects(HERE / file)

@@ -1,21 +1,20 @@
 """Suites: what a course or a library agreed on, by name and signature.
 
-A suite is a tuple of `Op`s and `Class`es: what a function or a class is called, which arrays it
-takes, and the cases under which it is checked, chosen to be hard. A file that holds one of that
-name and signature is checked under them with no further word; one's own conventions stand in a
-`SUITE` of the file.
+A suite is a tuple of `Op`s, `Class`es and `Network`s: what a function or a class is called, which
+arrays it takes, and the cases under which it is checked, chosen to be hard. A file that holds one
+of that name and signature is checked under them with no further word; one's own conventions stand
+in a `SUITE` of the file.
 """
 
 from collections.abc import Iterable
 from types import ModuleType
 
 from gradcheck.suites.classes import Class, RecognisedClass
+from gradcheck.suites.networks import Network, RecognisedNetwork
 from gradcheck.suites.ops import Op, Recognised
 
-__all__ = ["Class", "Op", "Recognised", "RecognisedClass", "of", "recognise"]
-
-
-Known = Recognised | RecognisedClass
+__all__ = ["Class", "Network", "Op", "of", "recognise"]
+Known = Recognised | RecognisedClass | RecognisedNetwork
 
 
 def of(module: ModuleType) -> list[Known]:
@@ -31,9 +30,10 @@ def of(module: ModuleType) -> list[Known]:
     return sorted(found.values(), key=lambda r: r.functions[-1].__code__.co_firstlineno)
 
 
-def recognise(
-    module: ModuleType, suite: Iterable[Op | Class]
-) -> list[Recognised | RecognisedClass]:
+def recognise(module: ModuleType, suite: Iterable[Op | Class | Network]) -> list[Known]:
     """What a module defines of a suite: under that name, with that signature."""
-    found = (entry.found(module) for entry in suite)
-    return [r for r in found if r is not None]
+    found: list[Known] = []
+    for entry in suite:
+        known = entry.found(module)
+        found += [known] if known else []
+    return found

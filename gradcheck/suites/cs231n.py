@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.suites.networks import Network
 from gradcheck.suites.ops import Op
 
 
@@ -94,7 +95,7 @@ SCORES = (
 )
 
 
-SUITE = (
+SUITE: tuple[Op | Network, ...] = (
     Op("affine_forward(x, w, b)", "affine_backward(dout, cache)", "x: N *d; w: D M; b: M", AFFINE),
     Op(
         "relu_forward(x)",
@@ -266,6 +267,45 @@ SUITE = (
             | {"conv_param": {"stride": 1, "pad": 1}}
             | {"pool_param": {"pool_height": 2, "pool_width": 2, "stride": stride}}
             for stride in (2, 1)
+        ),
+    ),
+    Network(
+        "TwoLayerNet",
+        "X: N D; y: N",
+        tuple(
+            {"N": 3, "D": 5, "C": 4, "y": labels} | settings
+            for settings in (
+                {"input_dim": 5, "hidden_dim": 7, "num_classes": 4, "reg": 0.0},
+                {"input_dim": 5, "hidden_dim": 7, "num_classes": 4, "reg": 0.25},
+                {"input_size": 5, "hidden_size": 7, "output_size": 4},  # of the first assignment
+            )
+        ),
+    ),
+    Network(
+        "FullyConnectedNet",
+        "X: N D; y: N",
+        tuple(
+            {"N": 3, "D": 5, "C": 4, "y": labels, "hidden_dims": [6, 7], "dtype": np.float64}
+            | {"input_dim": 5, "num_classes": 4, **more}
+            for more in (
+                {"reg": 0.0},
+                {"reg": 0.25},
+                {"normalization": "batchnorm"},
+                {"normalization": "layernorm"},
+                {"use_batchnorm": True},
+                {"dropout_keep_ratio": 0.5, "seed": 1},
+                {"dropout": 0.5, "seed": 1},
+            )
+        ),
+    ),
+    Network(
+        "ThreeLayerConvNet",
+        "X: N B H W; y: N",
+        tuple(
+            {"N": 2, "B": 3, "H": 4, "W": 6, "C": 5, "y": labels, "dtype": np.float64, "reg": reg}
+            | {"input_dim": (3, 4, 6), "num_filters": 2, "filter_size": 3}
+            | {"hidden_dim": 7, "num_classes": 5}
+            for reg in (0.0, 0.25)
         ),
     ),
 )

@@ -41,7 +41,9 @@ class Op:
 
     @property
     def name(self) -> str:
-        return _call(self.backward or self.forward)[0].replace("_backward", "")
+        forward, backward = _call(self.forward)[0], _call(self.backward)[0]
+        stem = backward.replace("_backward", "")
+        return stem if stem != backward else forward
 
     @property
     def parameters(self) -> tuple[str, ...]:

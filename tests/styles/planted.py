@@ -70,7 +70,7 @@ LAYERS = _of(
     ("dropout", "dx = dout * mask", "dx = dout * (mask > 0)", {"scale-by-keep-probability"}),
     ("dropout", 'mode == "test":\n        dx = dout\n', 'mode == "test":\n        dx = dout * dropout_param["p"]\n',
      {"scale-by-keep-probability", "extra-term", "constant-factor"}),
-    ("conv_naive", "dx_pad[:, :, pad : pad + H, pad : pad + W]", "dx_pad[:, :, pad:-pad, pad:-pad]", {"shape"}),
+    ("conv_naive", "dx_pad[:, :, pad : pad + H, pad : pad + W]", "dx_pad[:, :, pad:-pad, pad:-pad]", {"shape", "misaligned"}),
     ("conv_naive", "ws : ws + WW] += w[f] * dout", "ws : ws + WW] = w[f] * dout", ACCUMULATION),
     ("conv_naive", "dw[f] += window", "dw[f] = window", ACCUMULATION),
     ("conv_naive", "hs, ws = i * stride, j * stride\n                    window = x_pad[n, :, hs : hs + HH, ws : ws + WW]\n                    dw",
@@ -121,7 +121,7 @@ RNN_LAYERS = _of(
     ("lstm_step", "dprev_c = dc * f", "dprev_c = dc * i", {"wrong-operand", "gate-order"}),
     ("lstm", "dh[:, t, :] + dprev_h, dprev_c, cache[t]", "dh[:, t, :] + dprev_h, np.zeros((N, H)), cache[t]",
      MISSING | {"missing-recurrent-term"}),
-    ("temporal_affine", "db = dout.sum(axis=(0, 1))", "db = dout.sum(axis=0)", {"shape"}),
+    ("temporal_affine", "db = dout.sum(axis=(0, 1))", "db = dout.sum(axis=0)", {"shape", "unreduced-broadcast", "wrong-axis"}),
     ("temporal_affine", "db = dout.sum(axis=(0, 1))", "db = dout.mean(axis=(0, 1))", FACTOR),
     ("temporal_softmax_loss", "dscores *= counts[:, None]", "dscores *= 1", {"mask"}),
     ("temporal_softmax_loss", "dscores /= N\n", "dscores /= N * T\n", FACTOR),
@@ -154,4 +154,13 @@ NNFS = _of(
     ("Loss_BinaryCrossentropy", "(1 - y_true) / (1 - clipped)) / outputs", "(1 - y_true) / clipped) / outputs",
      {"wrong-operand", "unnamed", "missing-term"}),
 )
-PLANTED = LAYERS + RNN_LAYERS + NNFS
+NETS = _of(
+    "fc_net.py",
+    ("TwoLayerNet.loss", "flat.T.dot(dh) + self.reg * W1", "flat.T.dot(dh)", MISSING),
+    ("TwoLayerNet.loss", "flat.T.dot(dh) + self.reg * W1", "flat.T.dot(dh) + 2 * self.reg * W1",
+     MISSING | {"constant-factor", "extra-term"}),
+    ("TwoLayerNet.loss", "d.dot(W2.T) * (h > 0)", "d.dot(W2.T)", {"activation-derivative-missing", "mask"}),
+    ("TwoLayerNet.loss", "-= 1\n        d /= N\n", "-= 1\n", FACTOR | {"unnamed"}),
+    ("FullyConnectedNet.loss", "d.dot(W.T) * (hs[i-1] > 0)", "d.dot(W.T)", {"activation-derivative-missing", "mask"}),
+)
+PLANTED = LAYERS + RNN_LAYERS + NNFS + NETS
