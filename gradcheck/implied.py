@@ -1,7 +1,9 @@
 """What a mistake is called, from the edit that undoes it."""
 
 import ast
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from gradcheck.looks import (
     bare,
@@ -12,6 +14,7 @@ from gradcheck.looks import (
     is_tiny,
     is_transposed,
     names_in,
+    sizes_in,
     within,
 )
 from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, same
@@ -23,18 +26,31 @@ KEEP = {"keep", "keep_prob", "prob", "p", "rate", "p_drop"}
 FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
 
 
-def kind(before: str, after: str, upstream: tuple[str, ...] = (), looped: str = "") -> str:
+@dataclass(frozen=True)
+class About:
+    """What is known of a function: the names of dy and of what is unpacked from it, the variable of
+    the loop over time that the statement stands in, names of sizes, and what else is assigned."""
+
+    upstream: frozenset[str] = frozenset()
+    looped: str = ""
+    sizes: frozenset[str] = frozenset()
+    assigned: tuple[tuple[str, ast.expr], ...] = ()
+
+
+NOTHING = About()
+
+
+def kind(before: str, after: str, about: About = NOTHING) -> str:
     """The kind of mistake in a statement, "" where the edit does not say.
 
     Args:
         before: the statement with the mistake.
         after: the same without it; several with semicolons where statements were missing.
-        upstream: the names of dy, and of what is unpacked from it.
-        looped: the variable of the loop over time that the statement stands in.
+        about: the function that it stands in.
 
     >>> kind("dx = dy @ w", "dx = dy @ w.T"), kind("db = dy.mean(0)", "db = dy.sum(0)")
     ('transposed', 'mean-vs-sum')
-    >>> kind("return a * x", "return a * x * dy", upstream=("dy",))
+    >>> kind("return a * x", "return a * x * dy", About(upstream=frozenset({"dy"})))
     'ignores-upstream'
     """
     try:
@@ -43,17 +59,19 @@ def kind(before: str, after: str, upstream: tuple[str, ...] = (), looped: str = 
         return ""
     if len(new) > len(old):
         texts = [ast.dump(s) for s in old]
-        return _missing(next((s for s in new if ast.dump(s) not in texts), new[-1]))
+        return _missing(next((s for s in new if ast.dump(s) not in texts), new[-1]), about)
     if len(old) != 1 or len(new) != 1:
         return ""
-    return _of_statement(old[0], new[0], _About(upstream, looped))
+    return _of_statement(old[0], new[0], about)
 
 
 def of_edit(text: str, function: str, line: int, before: str, after: str) -> str:
     """The kind of mistake that an edit of a line undoes, seen where it stands."""
     upstream: tuple[str, ...] = ()
+    assigned: tuple[tuple[str, ast.expr], ...] = ()
     looped = ""
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
         if (
             isinstance(node, ast.FunctionDef)
             and (node.name == function and node.args.args)
@@ -65,12 +83,14 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
             if not likely and len(names) < 2:  # it takes no dy
                 continue
             upstream = (given,)
-            for stmt in ast.walk(node):
-                if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:
+            for stmt in (n for n in ast.walk(node) if isinstance(n, ast.Assign)):
+                if ast.unparse(stmt.value) == given:
                     upstream += tuple(sorted(names_in(stmt.targets[0])))
+                assigned += ((ast.unparse(stmt.targets[0]), stmt.value),)
         if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
             looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
-    return kind(before, after, upstream, looped)
+    about = About(frozenset(upstream), looped, frozenset(sizes_in(tree)), assigned)
+    return kind(before, after, about)
 
 
 def _over_time(loop: ast.For) -> bool:
@@ -83,31 +103,26 @@ def _parsed(text: str) -> list[ast.stmt]:
     return ast.parse(f"{text} pass" if text.endswith(":") else text).body
 
 
-class _About:
-    def __init__(self, upstream: tuple[str, ...], looped: str):
-        self.upstream, self.looped = set(upstream), looped
-
-
-def _missing(stmt: ast.stmt) -> str:
+def _missing(stmt: ast.stmt, about: About) -> str:
     match stmt:
         case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
-            return _scale(value)
+            return _scale(value, about)
         case ast.Assign([ast.Name(name)], value) if name in names_in(value):
             return "activation-derivative-missing" if is_slope(value) else "missing-term"
     return "missing-term"
 
 
-def _scale(factor: ast.expr) -> str:
+def _scale(factor: ast.expr, about: About) -> str:
     if any(n.id.lower() in KEEP for n in ast.walk(factor) if isinstance(n, ast.Name)):
         return "scale-by-keep-probability"
-    return "mean-vs-sum" if is_size(factor) else "constant-factor"
+    return "mean-vs-sum" if is_size(factor, about.sizes) else "constant-factor"
 
 
-def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
+def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     match old, new:
         case _, ast.Pass():
             scaled = isinstance(old, ast.AugAssign) and isinstance(old.op, (ast.Mult, ast.Div))
-            return _scale(old.value) if scaled else "extra-term"  # type: ignore[attr-defined]
+            return _scale(old.value, about) if scaled else "extra-term"  # type: ignore[attr-defined]
         case ast.For(), ast.For():
             return "time-shift" if _over_time(old) else "misaligned"
         case (ast.If() | ast.While(), _):
@@ -128,6 +143,9 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
         pairs = zip(*([n for n in ast.walk(k) if is_sliced(n)] for k in (old, new)), strict=True)
         if sum(not same(a, b) for a, b in pairs) > 1:
             return "time-shift" if about.looped in names_in(old) else "misaligned"
+    axes = [re.sub(r"arg='axis', value=\w+\(value=.*?\)", "axis", ast.dump(s)) for s in (old, new)]
+    if axes[0] == axes[1]:
+        return "wrong-axis"
     found = _difference(old, new, ())
     return _of_expression(*found, about) if found else ""
 
@@ -162,7 +180,7 @@ def _same(a: object, b: object) -> bool:
     return a == b
 
 
-def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: _About) -> str:
+def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: About) -> str:
     for what in (_placed, _joined, _applied, _reordered):
         if name := what(old, new, parents, about):
             return name
@@ -180,7 +198,12 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
     if is_slope(new) and not is_slope(old) and not any(map(is_slope, parents)):
         return "activation-derivative-missing"
     scaled = [p for p in parents if isinstance(p, ast.BinOp)]
-    if scaled and isinstance(scaled[-1].op, (ast.Mult, ast.Div)) and is_size(old) and is_size(new):
+    if (
+        scaled
+        and isinstance(scaled[-1].op, (ast.Mult, ast.Div))
+        and is_size(old, about.sizes)
+        and is_size(new, about.sizes)
+    ):
         return "constant-factor"
     if isinstance(old, ast.Subscript) and about.looped in names_in(old.slice) - names_in(new):
         return "time-shift"
@@ -196,11 +219,15 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
         and names_in(new) <= names_in(old)
     ):
         return "softmax-diagonal-only"
+    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
+        for name, value in about.assigned:  # z, which is h times a slope, for h
+            if name == new.id and old.id in names_in(value) and is_slope(value):
+                return "activation-derivative-missing"
     plain = (ast.Name, ast.Attribute, ast.Subscript)  # more may be another way to write it
     return "wrong-operand" if isinstance(old, plain) and isinstance(new, plain) else ""
 
 
-def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """A sign, a term or a factor."""
     for a, b in ((old, new), (new, old)):
         if isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub) and same(a, b.operand):
@@ -212,7 +239,7 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
         return "sign"
     if isinstance(old, times) and isinstance(new, times):
         right = parents[-1].right if parents and isinstance(parents[-1], ast.BinOp) else None
-        return _scale(right) if right is not None else "constant-factor"
+        return _scale(right, about) if right is not None else "constant-factor"
     if isinstance(old, (ast.BitAnd, ast.BitOr, ast.cmpop, ast.boolop)):
         return "mask"
     for whole, part, brought in ((new, old, True), (old, new, False)):
@@ -234,14 +261,16 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             if is_slope(other):
                 compared = isinstance(other, ast.Compare)
                 return "mask" if compared else "activation-derivative-missing"
-            scale = _scale(other)
-            if is_size(other) or not names_in(other) or scale.startswith("scale"):
+            scale = _scale(other, about)
+            if is_size(other, about.sizes) or not names_in(other) or scale.startswith("scale"):
                 return scale
-            return "" if brought else "extra-term"  # a factor may be lost in many ways
+            if brought:  # a divisor may be lost in many ways
+                return "missing-term" if isinstance(whole.op, ast.Mult) else ""
+            return "extra-term"
     return ""
 
 
-def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """A function applied, or not."""
     for a, b, brought in ((old, new, True), (new, old, False)):
         if isinstance(b, ast.Attribute) and b.attr in ("T", "mT") and same(a, b.value):
@@ -307,7 +336,7 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
     return ""
 
 
-def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """The same things in another order."""
     if isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
         if isinstance(old.op, ast.MatMult):
@@ -333,7 +362,7 @@ def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str
     return ""
 
 
-def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """What a change means by where it is: in an index, as an axis, in a comparison."""
     for parent in reversed(parents):
         if isinstance(parent, ast.keyword):

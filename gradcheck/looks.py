@@ -2,7 +2,7 @@
 
 import ast
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from gradcheck.syntax import called, literal
 
@@ -51,15 +51,26 @@ def names_in(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
-def is_size(node: ast.AST) -> bool:
-    """Whether a factor is a size: a shape, a length, or a name in capitals."""
+def is_size(node: ast.AST, sizes: Container[str] = ()) -> bool:
+    """Whether a factor is a size: a shape, a length, a name in capitals, or one of `sizes`."""
     names = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute, ast.Call))]
     return any(
         (isinstance(n, ast.Attribute) and n.attr in SIZES)
         or called(n) == "len"
-        or (isinstance(n, ast.Name) and (n.id.isupper() or n.id in ("n", "m", "size")))
+        or (isinstance(n, ast.Name) and (n.id.isupper() or n.id in sizes))
         for n in names
     )
+
+
+def sizes_in(tree: ast.AST) -> set[str]:
+    """Names that are only ever given sizes."""
+    given: dict[str, bool] = {}
+    for stmt in (n for n in ast.walk(tree) if isinstance(n, ast.Assign)):
+        if isinstance(stmt.targets[0], ast.Tuple) and isinstance(stmt.value, ast.Name):
+            continue  # unpacked, as it was packed
+        for name in names_in(stmt.targets[0]):
+            given[name] = given.get(name, True) and is_size(stmt.value)
+    return {name for name, size in given.items() if size}
 
 
 def is_slope(node: ast.AST) -> bool:
