@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import autodiff, contract, differences, laws, precision, second_order
+from gradcheck import autodiff, contract, differences, laws, precision, second_order, unfinished
 from gradcheck.blindspots import blind_spots
 from gradcheck.report import Argument, Finding, Report, Value, worst
 from gradcheck.rounding import UNIT, UNITS, Decisions, spread
@@ -131,6 +131,14 @@ def check_subject(subject: Subject, seed: int = 0, twin: bool = True, order: int
             raise
         where = _where(subject)
         finding = contract.raised(subject, error, where)
+        if missing := unfinished.part(subject):
+            finding = replace(
+                finding,
+                kind="not-implemented",
+                message=f"{subject.name} waits for {missing.__name__}, which is not implemented",
+                file=missing.__code__.co_filename,
+                line=missing.__code__.co_firstlineno,
+            )
         # a forward that cannot run leaves its backward unchecked; a backward that raises is wrong
         unchecked = where == "the forward" or finding.kind == "not-implemented"
         report = replace(_failed(subject, finding), verdict="error" if unchecked else "fail")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from gradcheck.configurations import VALUES
 from gradcheck.report import Finding, Report
 
 # sizes of windows, and the axis that each goes along
@@ -69,6 +70,8 @@ def facts(case: dict[str, Any]) -> dict[str, Any]:
     {'stride': 2, 'windows': 'overlap', 'the stride': 'divides'}
     """
     config, axes = case.get("config", {}), case.get("axes", {})
+    options = {k: v for k, v in axes.items() if k in VALUES or isinstance(v, (bool, float, str))}
+    config = {**options, **config}  # those of a constructor stand among the axes
     found = {k: v for k, v in config.items() if isinstance(v, (int, float, str, bool))}
     stride, pad = config.get("stride"), config.get("padding", config.get("pad", 0))
     known = {

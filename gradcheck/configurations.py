@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.samples import leaves
 from gradcheck.subjects import Subject
 
 # options by name, and values that show what the usual one hides; those of a type other than the
@@ -45,7 +46,7 @@ VALUES: dict[str, tuple] = {
     "temperature": (0.5, 2.0),
     "label_smoothing": (0.0, 0.1),
 }
-# in which a backward need not be defined
+# in some of which a backward need not be defined
 MODES = ("mode", "train", "training", "is_training", "is_train", "test")
 
 
@@ -79,16 +80,37 @@ def _kind(value: Any) -> type:
     return type(value) if isinstance(value, (str, int, bool)) else float
 
 
+def variations(f: Callable, given: Container[str] = ()) -> Iterator[dict[str, Any]]:
+    """Each option of f other than by default, one at a time; those `given` stay as they are.
+
+    >>> def conv(x, w, stride=1, bias=True): ...
+    >>> [*variations(conv)]
+    [{'stride': 2}, {'stride': 3}, {'bias': False}]
+    """
+    for name, default in defaults(f, given).items():
+        yield from ({name: value} for value in others(name, default))
+
+
 def varied(subject: Subject, options: dict[str, Any]) -> Iterator[Subject]:
-    """The subject with one option after the other as it is not by default, where it runs so."""
+    """The subject with one option after the other as it is not by default, where that is judged."""
     for name, default in options.items():
         for value in others(name, default):
             other = replace(subject, config={**subject.config, name: value})
-            if runs(other, backward=name in MODES):
+            if judged(other, subject, name, value):
                 yield other
 
 
-def runs(subject: Subject, backward: bool) -> bool:
+def judged(other: Subject, usual: Subject, name: str, value: Any) -> bool:
+    """Whether a gradient is wanted of the subject with an option: it runs, and uses as much.
+
+    A backward that is not told a mode is that of training, as most have it.
+    """
+    if not runs(other) or used(other) != used(usual):
+        return False
+    return name not in MODES or value in leaves(other.run().cache, type(value))
+
+
+def runs(subject: Subject, backward: bool = False) -> bool:
     """Whether the forward gives finite numbers here; and whether the `backward` runs, if asked."""
     try:
         with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
@@ -98,3 +120,19 @@ def runs(subject: Subject, backward: bool) -> bool:
     except Exception:  # an option that does not go with the others, or with these sizes
         return False
     return all(np.size(v) and np.isfinite(v).all() for v in ran.y)
+
+
+def used(subject: Subject) -> list[str]:
+    """The arguments that y moves with: of what an option leaves unused no gradient is wanted."""
+    rng, found = np.random.default_rng(0), []
+    with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        before = subject.run().y
+        for i in subject.floats:
+            moved = list(subject.arrays)
+            moved[i] = moved[i] * (1 + rng.uniform(0.01, 0.02, moved[i].shape))
+            with contextlib.suppress(Exception):  # outside of its domain it would be another y
+                after = subject.run(tuple(moved)).y
+                if all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
+                    continue
+            found.append(subject.names[i])
+    return found

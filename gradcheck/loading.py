@@ -9,7 +9,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -85,7 +85,8 @@ def beside(file: Path, first: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with suppress(ValueError):  # the file may have done it
+            sys.path.remove(str(folder))
         if not {"site-packages", "dist-packages"}.intersection(folder.parts):
             for name in set(sys.modules) - before:
                 if _within(sys.modules[name], name, folder):
@@ -198,8 +199,10 @@ def _relative(file: Path) -> bool:
     return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
 
 
-def _within(module: ModuleType, name: str, folder: Path) -> bool:
+def _within(module: object, name: str, folder: Path) -> bool:
     """Whether a module, or the package it belongs to, stands in a folder itself."""
+    if not isinstance(module, ModuleType):
+        return False
     file = getattr(module, "__file__", None)
     if not file:  # a package without __init__.py
         file = os.path.join(next(iter(getattr(module, "__path__", [])), ""), "__init__.py")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import losses
+from gradcheck import configurations, losses
 from gradcheck.arguments import CLASSES, Wanted, wanted
 from gradcheck.found import Found
 from gradcheck.inputs import InputError, axes, fill
@@ -84,6 +84,15 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
         if isinstance(first, Subject) and _runs(first):
             yield first
             yield from (s for s in made if isinstance(s, Subject))
+            given = {*sizes, *init.arrays, *init.numbers}
+            for option in configurations.variations(found.cls, given):
+                made = _made(found, complete, init, sizes, list(shapes), seed, option)
+                varied = next(made, None)
+                ((name, value),) = option.items()
+                if isinstance(varied, Subject) and configurations.judged(
+                    varied, first, name, value
+                ):
+                    yield varied
             return
         if isinstance(first, Subject):
             second = second or (first, made)
@@ -159,14 +168,21 @@ def _trials(known: Wanted, sizes: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _made(
-    found: Found, known: Wanted, init: Wanted, sizes: list[str], inputs: list[str], seed: int
+    found: Found,
+    known: Wanted,
+    init: Wanted,
+    sizes: list[str],
+    inputs: list[str],
+    seed: int,
+    option: dict[str, Any] | None = None,
 ) -> Iterator[Subject | Exception]:
     parameters = positional(found.cls)
     for k, draw in enumerate(known.draws(seed)):
         settings = {n: draw.axes[n] for n in sizes}
         settings |= {n: draw.values[n] for n in parameters if n in init.arrays or n in init.numbers}
+        settings |= option or {}
         arrays = tuple(draw.values[n] for n in inputs)
-        axes = {n: v for n, v in draw.axes.items()}
+        axes = {**draw.axes, **(option or {})}
         try:
             subject = found.subject(arrays, {}, axes, (), settings, seed + k)
             ran = subject.run()

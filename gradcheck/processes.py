@@ -10,6 +10,7 @@ from typing import TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+SAFE = "PYTHONSAFEPATH"  # set, Python imports nothing from the working folder
 
 
 def cores() -> int:
@@ -56,8 +57,10 @@ def _pooled(
     run: Callable[[Task], Result], tasks: Sequence[Task], count: int, last_first: bool = False
 ) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
+    given = os.environ.get(SAFE)
+    os.environ[SAFE] = "1"  # else a random.py of this folder would be imported for Python's own
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(min(count, len(tasks)), context, _begin)
+    pool = ProcessPoolExecutor(min(count, len(tasks)), context, _begin, (given,))
     try:
         order = -1 if last_first else 1
         for future in [pool.submit(run, task) for task in tasks[::order]][::order]:
@@ -68,8 +71,18 @@ def _pooled(
         for process in set(multiprocessing.active_children()) - before:
             process.kill()
         raise
+    finally:
+        _restore(given)
 
 
-def _begin() -> None:
-    """Leave Ctrl-C to the parent."""
+def _begin(given: str | None) -> None:
+    """Leave Ctrl-C to the parent, and the environment as it was."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _restore(given)
+
+
+def _restore(given: str | None) -> None:
+    if given is None:
+        os.environ.pop(SAFE, None)
+    else:
+        os.environ[SAFE] = given

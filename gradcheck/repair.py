@@ -158,7 +158,8 @@ def _searched(job: Job, deadline: float) -> tuple[int, list[Right]]:
 
 def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | None, int]:
     """What a search found, or the candidate at which it hung; and how many it tried."""
-    command = [sys.executable, "-c", "from gradcheck.repairing import main; main()"]
+    # -P: a queue.py of this folder is not to be imported for Python's own
+    command = [sys.executable, "-P", "-c", "from gradcheck.repairing import main; main()"]
     here = str(Path(__file__).parent.parent)
     environment = os.environ | {WITHIN: "1", "PYTHONPATH": os.pathsep.join([here, *_given_path()])}
     with subprocess.Popen(

@@ -1,6 +1,9 @@
 """Targets on every core: in order, the same as from one, and none lost with its neighbour."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +66,48 @@ def test_the_same_from_one_core_and_from_several(capsys, monkeypatch, folder):
     assert one[0] == several[0] == 2
     assert without_seconds(one[1]["checks"]) == without_seconds(several[1]["checks"])
     assert len(one[1]["checks"]) == 10
+
+
+PLAIN = """
+import numpy as np
+
+def {0}(x):
+    return np.tanh(x), x
+
+def {0}_backward(dy, x):
+    return dy * (1 - np.tanh(x) ** 3)
+
+CASES = {{"{0}": lambda rng: (rng.normal(size=(2, 3)),)}}
+"""
+
+SCRIPT = """
+import sys
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # that of the script itself
+    from gradcheck import main
+
+    main.PATIENCE = 0.0
+    sys.exit(main.main())
+"""
+
+
+def test_files_named_like_those_of_python(tmp_path):
+    names = ("random", "queue")
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(PLAIN.format(name))
+    script = tmp_path / "bin" / "start.py"
+    script.parent.mkdir()
+    script.write_text(SCRIPT)
+    run = subprocess.run(
+        [sys.executable, str(script), *(f"{name}.py" for name in names), "--quick"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1 and "2 fail" in run.stdout, run.stdout + run.stderr
+    assert run.stdout.count("+    return dy * (1 - np.tanh(x) ** 2)") == 2
 
 
 def refuse(*arguments):

@@ -218,6 +218,44 @@ def test_what_is_unfinished_is_no_failure(tmp_path):
         assert name.removesuffix("_loss") in line or "raise" in line
 
 
+def test_what_waits_for_the_unfinished_says_so(tmp_path):
+    more = """
+
+def affine_relu_forward(x, w, b):
+    a, fc_cache = affine_forward(x, w, b)
+    out, relu_cache = relu_forward(a)
+    return 2 * out, (fc_cache, relu_cache)
+
+
+def affine_relu_backward(dout, cache):
+    fc_cache, relu_cache = cache
+    return affine_backward(2 * relu_backward(dout, relu_cache), fc_cache)
+"""
+    (first, *_) = subjects(written(tmp_path, UNFINISHED + more))["affine_relu"]
+    report = check_subject(first, 0)
+    assert report.verdict == "error"
+    assert report.message == "affine_relu waits for relu_forward, which is not implemented"
+
+
+def test_a_forward_that_returns_too_little_says_so(tmp_path):
+    text = (HERE / "rnn_layers.py").read_text()
+    text = text.replace("return next_h, next_c, cache", "return next_h, next_c")
+    (first, *_) = subjects(written(tmp_path, text, "rnn_layers.py"))["lstm_step"]
+    message = "lstm_step_forward returned 2 values; wanted 2 outputs and the cache"
+    assert check_subject(first, 0).message == message
+
+
+@pytest.mark.parametrize("kept", ["x_hat", "x_hat, mode"])
+def test_a_backward_that_is_not_told_the_mode_is_that_of_training(tmp_path, kept):
+    text = (HERE / "layers.py").read_text()
+    text = text.replace(
+        "        out = gamma * x_hat + beta\n    else",
+        f"        out = gamma * x_hat + beta\n        cache = (x, {kept})\n    else",
+    )
+    modes = {s.config["mode"] for s in subjects(written(tmp_path, text))["batchnorm"]}
+    assert modes == ({"train", "test"} if "mode" in kept else {"train"})
+
+
 def test_a_namesake_with_other_parameters_is_left_alone(tmp_path):
     text = (HERE / "layers.py").read_text()
     file = written(tmp_path, text.replace("affine_forward(x, w, b)", "affine_forward(w, x, b)"))

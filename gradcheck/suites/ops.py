@@ -5,16 +5,18 @@ import copy
 import inspect
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from gradcheck.layers import seeded
+from gradcheck.samples import leaves
 from gradcheck.shapes import Axis, read, shape
-from gradcheck.subjects import Adapted, Subject, pair
+from gradcheck.subjects import Adapted, ContractError, Subject, nothing, pair
 
 
 @dataclass(frozen=True)
@@ -120,37 +122,50 @@ class Made:
     parameters: tuple[str, ...]
     moving: tuple[str, ...]
     held: dict[str, Any] = field(default_factory=dict)
+    outputs: int = 1
 
     def __call__(self, module: ModuleType) -> Adapted:
         f = getattr(module, self.forward)
 
-        def call(arrays: tuple) -> Any:
+        def call(arrays: tuple, wanted: int, what: str) -> Any:
             # copies, as running statistics are kept in dicts
             given = copy.deepcopy(self.held) | dict(zip(self.moving, arrays, strict=True))
-            return f(*[given[p] for p in self.parameters])
+            with seeded():
+                result = f(*[given[p] for p in self.parameters])
+            count = len(result) if isinstance(result, tuple) else 1
+            if not nothing(result) and count != wanted:
+                raise ContractError(
+                    "shape",
+                    f"{self.forward} returned {f'{count} values' if count > 1 else 'one value'}; "
+                    f"wanted {what}",
+                    f.__code__.co_firstlineno,
+                )
+            return result
 
         if not self.backward:
-            return _of_loss(f, call)
+            return _of_loss(f, partial(call, wanted=1 + len(self.moving), what="(loss, gradient)"))
         f_backward = getattr(module, self.backward)
+        outputs = self.outputs
+        what = f"{outputs} outputs and the cache" if outputs > 1 else "the pair (y, cache)"
 
         def forward(*arrays: np.ndarray, **shown: Any) -> Any:
-            result = call(arrays)
-            several = isinstance(result, tuple) and len(result) > 2
+            result = call(arrays, outputs + 1, what)
+            several = outputs > 1 and not nothing(result)
             return (result[:-1], result[-1]) if several else result
 
         def backward(dy: Any, cache: Any) -> Any:
-            return f_backward(*(dy if isinstance(dy, tuple) else (dy,)), cache)
+            with seeded():
+                return f_backward(*(dy if isinstance(dy, tuple) else (dy,)), cache)
 
         return Adapted(forward, backward, (f,), (f_backward,))
 
 
-def _of_loss(f: FunctionType, call: Any) -> Adapted:
+def _of_loss(f: FunctionType, call: Callable[[tuple], Any]) -> Adapted:
     """The pair of a function that returns (loss, gradients); its backward runs it once more."""
 
     def forward(*arrays: np.ndarray, **shown: Any) -> Any:
         result = call(arrays)
-        several = isinstance(result, tuple) and len(result) >= 2
-        return (result[0], arrays) if several else result
+        return result if nothing(result) else (result[0], arrays)
 
     def backward(dloss: Any, arrays: tuple) -> Any:
         found = call(arrays)[1:]
@@ -188,7 +203,8 @@ class Recognised:
         given = draw(op.parameters, op.axes, case, np.random.default_rng([seed, k]))
         moving = op.gradients or tuple(n for n in op.parameters if n in op.axes)
         arrays = tuple(np.asarray(given.pop(n)) for n in moving)
-        made = Made(self.forward, self.backward, op.parameters, moving, given)
+        outputs = len(_call(op.backward)[1]) - 1
+        made = Made(self.forward, self.backward, op.parameters, moving, given, outputs)
         functions = made(self.module)
         drawn = {n: case[n].__name__ for n in moving if n in case}
         config = shown(given) | drawn
@@ -241,6 +257,11 @@ def runs(subject: Subject) -> bool:
     """Whether the forward runs here, and says what a backward needs."""
     try:
         with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
-            return subject.run().cache is not None
+            cache = subject.run().cache
+            # a backward that is not told the mode is that of training, as most courses have it
+            told = subject.config.get("mode") != "test" or "test" in leaves(cache, str)
+            return cache is not None and told
+    except ContractError:
+        return True
     except Exception:  # sizes or options that it does not take
         return False
