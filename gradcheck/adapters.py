@@ -32,6 +32,7 @@ CACHES = {
     "tape",
     "memory",
 }
+TARGETS = ("y", "t", "target", "targets", "label", "labels", "y_true", "truth")
 LOSS = ("loss", "cost", "objective", "criterion", "nll", "energy")
 
 
@@ -104,6 +105,39 @@ class Closure:
 
 def _count(found: Any) -> str:
     return f"{len(found)} values" if isinstance(found, tuple) else type(found).__name__
+
+
+@dataclass(frozen=True)
+class Unfolded:
+    """A pair of which one argument is a dict of arrays: each of its entries is an argument."""
+
+    how: Any
+    place: int
+    keys: tuple[str, ...]
+
+    def __call__(self, module: ModuleType) -> Adapted:
+        made = self.how(module)
+
+        def forward(*arrays: Any, **config: Any) -> tuple[Any, Any]:
+            return made.forward(*self.folded(arrays), **config)
+
+        def backward(dy: Any, cache: Any) -> Any:
+            found = made.backward(dy, cache)
+            parts = found if isinstance(found, (tuple, list)) else (found,)
+            return tuple(g for part in parts for g in self.spread(part))
+
+        return Adapted(forward, backward, made.forwards, made.backwards)
+
+    def folded(self, arrays: tuple) -> tuple:
+        end = self.place + len(self.keys)
+        held = dict(zip(self.keys, arrays[self.place : end], strict=True))
+        return (*arrays[: self.place], held, *arrays[end:])
+
+    def spread(self, part: Any) -> tuple:
+        if not isinstance(part, dict):
+            return (part,)
+        names = [next((n for n in (k, f"d{k}", f"d_{k}") if n in part), None) for k in self.keys]
+        return tuple(None if n is None else part[n] for n in names)
 
 
 # ---- what the source of a function says
@@ -260,7 +294,10 @@ def _ordered(
             order.append("y")
         else:
             return None
-    if "dy" not in order and "y" in order and k > 1:  # the one name that says nothing is dy
+    strange = next((n for n, o in zip(required, order, strict=True) if o == "y"), "")
+    if "dy" not in order and strange and k > 1:  # the one name that says nothing is dy
+        if strange.lower() in TARGETS:  # of a loss that is elsewhere
+            return None if outputs == 2 and k == 2 else ((), True, 1)
         order[order.index("y")] = "dy"
     return tuple(order), "cache" in order, 1
 

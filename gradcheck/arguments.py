@@ -32,6 +32,7 @@ CLASSES = re.compile(r"class|vocab|label|^[CV]$")
 _PARTS = re.compile(
     r"^(p|rate|ratio|prob|keep_prob|drop\w*|p_drop|alpha|slope|momentum|reg\w*|lam\w*|l2|decay)$"
 )
+SMALL = (3, 5, 2, 7)
 LISTS = ("inputs", "targets", "ids", "tokens")  # of a loss over the parameters of its module
 
 
@@ -65,6 +66,10 @@ class Wanted:
             rng = np.random.default_rng([seed, k] if k < 3 else [seed, 2, 3])
             sizes_of = inputs.distinct_sizes if k < 3 else _free
             sizes = sizes_of(f, lambda s, c: True, {}, rng)
+            few = [n for n, star in inputs.axes(f).items() if not star]
+            if k < 3 and len(few) < 3 and len(few) == len(sizes):  # else often the same again
+                start = int(rng.integers(1, 4))
+                sizes = {n: SMALL[(seed + k + start * i) % 4] for i, n in enumerate(few)}
             sizes |= {n: int(np.prod(sizes[s])) for n, s in self.products.items() if s in sizes}
             sizes |= more or {}
             arrays = inputs.fill(f, sizes, {}, rng, self.samplers())

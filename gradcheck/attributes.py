@@ -1,7 +1,7 @@
 """Attributes of self as names, so that what edits a function edits a method too.
 
-`joined` makes one name of `self.x` in a tree, which writes itself as it was; `split` undoes it
-before a tree is compiled.
+`joined` makes one name of `self.x` in a tree, and of the `data` and `grad` of others, which writes
+itself as it was; `split` undoes it before a tree is compiled.
 """
 
 import ast
@@ -29,7 +29,9 @@ def functions(tree: ast.Module) -> dict[str, Function]:
     def within(body: list[ast.stmt], prefix: str, fields: tuple[str, ...]) -> None:
         for node in body:
             if isinstance(node, ast.FunctionDef):
-                found.setdefault(prefix + node.name, Function(node, fields))
+                own = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and "." in n.id)
+                known = tuple(dict.fromkeys((*fields, *own)))
+                found.setdefault(prefix + node.name, Function(node, known))
             elif isinstance(node, ast.ClassDef):
                 within(node.body, f"{prefix}{node.name}.", _set_in(node))
 
@@ -75,7 +77,9 @@ def split(node: Any) -> Any:
 
 class _Join(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        if isinstance(node.value, ast.Name) and node.value.id == "self":
-            return ast.copy_location(ast.Name(f"self.{node.attr}", node.ctx), node)
+        if isinstance(node.value, ast.Name) and (
+            node.value.id == "self" or node.attr in ("data", "grad")
+        ):
+            return ast.copy_location(ast.Name(f"{node.value.id}.{node.attr}", node.ctx), node)
         self.generic_visit(node)
         return node

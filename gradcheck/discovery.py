@@ -4,7 +4,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +20,7 @@ from gradcheck.loading import TargetError as TargetError
 from gradcheck.losses import parameters_of
 from gradcheck.shipped import subjects
 from gradcheck.subjects import Subject
+from gradcheck.tapes import Tape, points
 from gradcheck.told import INTS, ShapeError, Told, in_docstring, in_line
 
 WANTED = "wanted a function f, or f_forward, and its f_backward"
@@ -132,6 +133,9 @@ def _subjects(
         yield from _of_cases(found, makers, seed, twin)
     elif found.cls is not None:
         yield from probing.subjects(found, told, seed)
+    elif isinstance(found.how, Tape) and not found.how.whole:
+        for how, arrays in points(found.how, found.module, found.f, seed):
+            yield replace(found, how=how).subject(arrays)
     else:
         docs = (inspect.getdoc(found.f), inspect.getdoc(found.g))
         of_globals = found.style == "loss" and parameters_of(found.module, found.f)
@@ -140,6 +144,10 @@ def _subjects(
         known = arguments.wanted(found.name, found.f, told, docs)
         if of_globals and not known.unknown:
             yield from probing.of_globals(found, known, seed)
+            return
+        dicts = probing.dicts(found, known.unknown)
+        if dicts:
+            yield from probing.of_dicts(found, known, dicts, seed)
             return
         if known.unknown:
             raise arguments.asked(f"{source}::{found.name}", known)

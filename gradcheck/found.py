@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import FunctionType, ModuleType
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from gradcheck import adapters, borders, layers, losses
+from gradcheck import tapes as recording
 from gradcheck.adapters import BACKWARD, FORWARD, Closure, Pair
 from gradcheck.borders import Bordered, Function, Rule
 from gradcheck.inputs import InputError
 from gradcheck.layers import Fixed, Layer, positional
 from gradcheck.losses import Loss
 from gradcheck.subjects import Subject, copied, is_float, made_of, on_grid, pair
+from gradcheck.tapes import Tape
 
 Array = np.ndarray
 
@@ -32,7 +35,7 @@ class Found:
     style: str
     module: ModuleType
     f: Callable
-    how: Pair | Closure | Loss | Layer | Rule | Function | None = None
+    how: Pair | Closure | Loss | Layer | Rule | Function | Tape | None = None
     g: Callable | None = None
 
     @property
@@ -74,8 +77,11 @@ class Found:
             ValueError: there is nothing to differentiate, or no gradient was found.
         """
         rng = np.random.default_rng([seed, 5])
-        arrays = tuple(map(on_grid, arrays))
         names = list(positional(self.f))[: len(arrays)]
+        place = next((k for k, a in enumerate(arrays) if _is_dict(a)), None)
+        if place is not None:
+            return self._unfolded(place, arrays, names, config or {}, axes)
+        arrays = tuple(map(on_grid, arrays))
         notes: list[str] = []
         config = config or {}
         how: Any = self.how
@@ -104,10 +110,51 @@ class Found:
         if library := borders.library(self.module):
             plain = library == "jax" and borders.runs_the_same(how, self.module, self.name, arrays)
             how = Bordered(how, "numpy" if plain else library)
+        if isinstance(how, Tape) and not how.whole:  # self is an argument as others are
+            names = list(inspect.signature(self.f).parameters)[: len(arrays)]
         made = how(self.module)
         subject = pair(made.forward, made.backward, arrays, config, primal, self.name, axes)
         subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
         return made_of(replace(subject, notes=tuple(notes)), made)
+
+    def _unfolded(
+        self, place: int, arrays: tuple, names: list[str], config: dict, axes: dict | None
+    ) -> Subject:
+        """The pair at a point of which one argument is a dict of arrays."""
+        held = arrays[place]
+        keys = tuple(held)
+        names[place : place + 1] = keys
+        flat = tuple(map(on_grid, (*arrays[:place], *held.values(), *arrays[place + 1 :])))
+        how: Any = self.how
+        if isinstance(how, Loss):
+            how = replace(how, given=len(arrays))
+            returned = how.values(self.module, copied(arrays), config)
+            listed = adapters.returned_names(self.f)
+            paths = losses.matched(returned, names, list(flat), listed)
+            how = replace(how, gradients=tuple(p for p in paths if p))
+            loose = [k for k, p in enumerate(paths) if is_float(flat[k]) and not p]
+        else:
+            how = how or Pair(self.f.__name__, getattr(self.g, "__name__", ""))
+            made = how(self.module)
+            found: Any = {}
+            with suppress(Exception):  # the check will say so
+                y, cache = made.forward(*copied(arrays), **config)
+                ones = tuple(map(np.ones_like, y)) if isinstance(y, tuple) else np.ones_like(y)
+                found = made.backward(ones, cache)
+            only = range(place, place + len(keys))  # parameters, and nothing of the data
+            loose = [k for k, a in enumerate(flat) if is_float(a) and k not in only]
+            loose = loose if isinstance(found, dict) else []
+        how = adapters.Unfolded(how, place, keys)
+        flat = tuple(Fixed(a) if k in loose else a for k, a in enumerate(flat))
+        made = how(self.module)
+        subject = pair(made.forward, made.backward, flat, config, None, self.name, axes)
+        subject = replace(subject, names=tuple(names), file=self.file, adapt=how)
+        return made_of(subject, made)
+
+
+def _is_dict(a: Any) -> bool:
+    """Whether an argument is a dict of float arrays: parameters by name."""
+    return isinstance(a, dict) and bool(a) and all(is_float(v) for v in a.values())
 
 
 def find(module: ModuleType) -> list[Found]:
@@ -137,6 +184,16 @@ def find(module: ModuleType) -> list[Found]:
             found.append(Found(name, "closure", module, f, Closure(name)))
         elif losses.is_loss(name, f):
             found.append(Found(name, "loss", module, f, Loss(name, 0)))
+    recorders = [k for k, v in classes.items() if recording.records(v)]
+    for values in recorders:
+        found += (
+            Found(f"{values}.{name}", "operation", module, f, Tape(values, name))
+            for name, f in recording.operations(classes.pop(values))
+        )
+        for name, f in own.items():
+            hints = [getattr(a, "__name__", a) for a in f.__annotations__.values()]
+            if name not in taken and values in hints:
+                found.append(Found(name, "taped", module, f, Tape(values, name, whole=True)))
     for name, cls in classes.items():
         found += _of_class(module, name, cls) if not name.startswith("_") else ()
     return sorted(found, key=lambda f: _line(f.f))

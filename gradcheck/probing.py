@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck import configurations, losses
+from gradcheck import configurations, layers, losses
 from gradcheck.arguments import CLASSES, Wanted, wanted
 from gradcheck.found import Found
 from gradcheck.inputs import InputError, axes, fill
 from gradcheck.layers import TRAINING, positional
-from gradcheck.subjects import Subject
+from gradcheck.subjects import Subject, is_float
 from gradcheck.told import INTS, Told, stand_in
 
 _SIZES = re.compile(
@@ -143,28 +143,96 @@ def of_globals(found: Found, known: Wanted, seed: int) -> Iterator[Subject]:
             break
 
 
+def dicts(found: Found, unknown: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+    """Arguments that are dicts of arrays of the module, or that its `init_...()` makes."""
+    held = {}
+    for name in unknown:
+        value = vars(found.module).get(name)
+        for maker in ("init_", "init", "initialize_", "make_", "create_"):
+            f = vars(found.module).get(f"{maker}{name}")
+            if value is None and isinstance(f, FunctionType) and not _required(f):
+                with layers.seeded():
+                    value = f()
+        if isinstance(value, dict) and value and all(map(is_float, value.values())):
+            held[name] = value
+    return held
+
+
+def _required(f: FunctionType) -> list[str]:
+    return [n for n, p in positional(f).items() if p.default is p.empty]
+
+
+def of_dicts(
+    found: Found, known: Wanted, held: dict[str, dict[str, np.ndarray]], seed: int
+) -> Iterator[Subject]:
+    """A model over a dict of parameters at three points; shapes that nobody tells by trial.
+
+    Raises:
+        InputError: no shape was found that it takes.
+    """
+    rest = tuple(n for n in known.unknown if n not in held)
+    known = replace(known, unknown=rest)
+    sizes = {n for d in held.values() for a in d.values() for n in a.shape if n > 1}
+    first = [a.shape[0] for d in held.values() for a in d.values() if a.ndim > 1]
+    tried: Exception | None = None
+    for shapes in _trials(known, [str(n) for n in dict.fromkeys([*first, *sorted(sizes)])]):
+        whole = {n: t.below for n, t in shapes.items() if isinstance(t, Told) and t.dtypes == INTS}
+        last = str([a.shape[-1] for d in held.values() for a in d.values()][-1])
+        whole = dict.fromkeys(whole, last)
+        complete = replace(known, arrays=shapes, unknown=(), whole=whole)
+        made = []
+        for k, draw in enumerate(complete.draws(seed)):
+            rng = np.random.default_rng([seed, k, 9])
+            values = {
+                n: {key: rng.standard_normal(a.shape) for key, a in d.items()}
+                for n, d in held.items()
+            }
+            values |= draw.values
+            arrays = tuple(values[n] for n in positional(found.f) if n in values)
+            try:
+                subject = found.subject(arrays, {}, draw.axes)
+                if not all(np.isfinite(v).all() and np.size(v) for v in subject.run().y):
+                    raise InputError("the forward is not finite")
+                made.append(subject)
+            except Exception as error:
+                tried = tried or error
+                if not made:
+                    break
+        if made:
+            yield from made[:3]
+            return
+    words = next(iter(str(tried).splitlines()), "")
+    raise InputError(
+        f"{found.name}: found no shape of {', '.join(rest)} that {found.f.__name__} takes "
+        f'({words}); say it, e.g. --shapes "{rest[0] if rest else "x"}: n {first[0]}"'
+    )
+
+
 def _example(found: Found, sizes: list[str]) -> str:
     first = next(iter(positional(found.f)), "x")
     return f"{first}: n {sizes[0] if sizes else 'd'}"
 
 
 def _trials(known: Wanted, sizes: list[str]) -> Iterator[dict[str, Any]]:
-    """Shapes for all inputs; of those that nobody knows, one guess after another."""
-    names = [*known.arrays, *known.unknown]
+    """Shapes for all inputs; of those that nobody knows, one guess after another.
+
+    The first axis is that of those that are known: rows that go with other rows are as many.
+    """
+    told = [t.dim_str.split() for t in known.arrays.values() if isinstance(t, Told)]
+    batch = next((axes[0] for axes in told if axes and axes[0].isidentifier()), "n")
 
     def guesses(name: str) -> list[Any]:
         if name in known.arrays:
             return [known.arrays[name]]
-        last = [f"n {s}" for s in sizes] or ["n d"]
-        found = [*map(Told, last), *(Told(f"{s} n") for s in sizes)]
-        if name in _LABELS:
-            first = next((s for s in last), "n d").split()[-1]
-            return [Told("n", INTS, first), *found, Told("n")]
-        return [*found, Told("n")] if sizes else [*found, Told("n c h w"), Told("n")]
+        found = [Told(f"{batch} {s}") for s in sizes] or [Told(f"{batch} d")]
+        last = found[0].dim_str.split()[-1]
+        found += [Told(f"{s} {batch}") for s in sizes] or [Told(f"{batch} c h w")]
+        labels = [Told(batch, INTS, last)] if name in _LABELS else []
+        return [*labels, *found, Told(batch)]
 
-    order = list(names)
-    for choice in product(*map(guesses, order)):
-        yield dict(zip(order, choice, strict=True))
+    names = [*known.arrays, *known.unknown]
+    for choice in product(*map(guesses, names)):
+        yield dict(zip(names, choice, strict=True))
 
 
 def _made(
