@@ -22,6 +22,7 @@ from gradcheck.checks import cotangent
 from gradcheck.report import Entry, Finding, Fix, Report
 from gradcheck.resized import resized
 from gradcheck.samples import Sample, take
+from gradcheck.search import CONTRACT
 from gradcheck.shapes import specs
 from gradcheck.subjects import Subject
 
@@ -74,13 +75,19 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
     wrong_ones = [f for f in report.findings if f not in harmless]
     found_in = [_finding(f, names, found, placed, samples, sized) for f in wrong_ones]
     found_in[0] = replace(found_in[0], why=(*_said_of(parts), *found_in[0].why))
-    first, *others = sorted(found_in, key=lambda f: f.kind in ("unnamed", "forward-differs"))
+    first, *others = sorted(found_in, key=_rank)
     others += harmless
     if found:  # one edit mends all, so it is shown once
         others = [replace(f, fix=None, why=()) for f in others]
     first = replace(first, why=(*_measured(report, first.argument), *first.why))
     case = subjects[0].case()
     return replace(report, message=first.message, findings=(first, *others), case=case)
+
+
+def _rank(finding: Finding) -> int:
+    """What is broken in itself first, then names; what raises in some cases only says little."""
+    last = ("unnamed", "raises", "forward-differs")
+    return last.index(finding.kind) + 2 if finding.kind in last else finding.kind not in TOLD
 
 
 def _sizes(subject: Subject) -> tuple:
@@ -151,11 +158,11 @@ def _finding(
     name = names.get(finding.argument or "")
     kind, message, why = finding.kind, finding.message, list(finding.why)
     if kind not in TOLD:
-        if name and name.kind != "unnamed":
+        if name:  # by two samples, not by one
             kind, message = name.kind, name.message
-        elif found and found.kind:
+        if found and found.kind and (kind == "unnamed" or found.kind in CONTRACT):
             kind = found.kind
-        elif name and name.alternatives:
+        if kind == "unnamed" and name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")
     changes: dict[str, Any] = {}
     if samples and finding.argument in samples[0].truths and kind not in TOLD:

@@ -1,30 +1,56 @@
 """What a mistake is called, from the edit that undoes it."""
 
 import ast
-import copy
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, literal, same
+from gradcheck.looks import (
+    bare,
+    is_reversed,
+    is_size,
+    is_sliced,
+    is_slope,
+    is_tiny,
+    is_transposed,
+    names_in,
+    sizes_in,
+    within,
+)
+from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, same
 
-SIZES = ("shape", "size", "ndim")
 SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
 JOINING = {"concatenate", "stack", "hstack", "vstack", "column_stack", "dstack", "block"}
+SPECIAL = {"erf", "erfc", "arctan", "arcsinh", "logistic", "softplus"}
 KEEP = {"keep", "keep_prob", "prob", "p", "rate", "p_drop"}
 FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
 
 
-def kind(before: str, after: str, upstream: tuple[str, ...] = (), looped: str = "") -> str:
+@dataclass(frozen=True)
+class About:
+    """What is known of a function: the names of dy and of what is unpacked from it, the variable of
+    the loop over time that the statement stands in, names of sizes, and what else is assigned."""
+
+    upstream: frozenset[str] = frozenset()
+    looped: str = ""
+    sizes: frozenset[str] = frozenset()
+    assigned: tuple[tuple[str, ast.expr], ...] = ()
+
+
+NOTHING = About()
+
+
+def kind(before: str, after: str, about: About = NOTHING) -> str:
     """The kind of mistake in a statement, "" where the edit does not say.
 
     Args:
         before: the statement with the mistake.
         after: the same without it; several with semicolons where statements were missing.
-        upstream: the names of dy, and of what is unpacked from it.
-        looped: the variable of the loop over time that the statement stands in.
+        about: the function that it stands in.
 
     >>> kind("dx = dy @ w", "dx = dy @ w.T"), kind("db = dy.mean(0)", "db = dy.sum(0)")
     ('transposed', 'mean-vs-sum')
-    >>> kind("return a * x", "return a * x * dy", upstream=("dy",))
+    >>> kind("return a * x", "return a * x * dy", About(upstream=frozenset({"dy"})))
     'ignores-upstream'
     """
     try:
@@ -33,17 +59,19 @@ def kind(before: str, after: str, upstream: tuple[str, ...] = (), looped: str = 
         return ""
     if len(new) > len(old):
         texts = [ast.dump(s) for s in old]
-        return _missing(next((s for s in new if ast.dump(s) not in texts), new[-1]))
+        return _missing(next((s for s in new if ast.dump(s) not in texts), new[-1]), about)
     if len(old) != 1 or len(new) != 1:
         return ""
-    return _of_statement(old[0], new[0], _About(upstream, looped))
+    return _of_statement(old[0], new[0], about)
 
 
 def of_edit(text: str, function: str, line: int, before: str, after: str) -> str:
     """The kind of mistake that an edit of a line undoes, seen where it stands."""
     upstream: tuple[str, ...] = ()
+    assigned: tuple[tuple[str, ast.expr], ...] = ()
     looped = ""
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
         if (
             isinstance(node, ast.FunctionDef)
             and (node.name == function and node.args.args)
@@ -55,16 +83,18 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
             if not likely and len(names) < 2:  # it takes no dy
                 continue
             upstream = (given,)
-            for stmt in ast.walk(node):
-                if isinstance(stmt, ast.Assign) and ast.unparse(stmt.value) == given:
-                    upstream += tuple(sorted(_names(stmt.targets[0])))
+            for stmt in (n for n in ast.walk(node) if isinstance(n, ast.Assign)):
+                if ast.unparse(stmt.value) == given:
+                    upstream += tuple(sorted(names_in(stmt.targets[0])))
+                assigned += ((ast.unparse(stmt.targets[0]), stmt.value),)
         if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
             looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
-    return kind(before, after, upstream, looped)
+    about = About(frozenset(upstream), looped, frozenset(sizes_in(tree)), assigned)
+    return kind(before, after, about)
 
 
 def _over_time(loop: ast.For) -> bool:
-    names = _names(loop.iter) | _names(loop.target)
+    names = names_in(loop.iter) | names_in(loop.target)
     return any(n.lower() in ("t", "time", "step", "steps", "tape") for n in names)
 
 
@@ -73,33 +103,28 @@ def _parsed(text: str) -> list[ast.stmt]:
     return ast.parse(f"{text} pass" if text.endswith(":") else text).body
 
 
-class _About:
-    def __init__(self, upstream: tuple[str, ...], looped: str):
-        self.upstream, self.looped = set(upstream), looped
-
-
-def _missing(stmt: ast.stmt) -> str:
+def _missing(stmt: ast.stmt, about: About) -> str:
     match stmt:
         case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
-            return _scale(value)
-        case ast.Assign([ast.Name(name)], value) if name in _names(value):
-            return "activation-derivative-missing" if _is_slope(value) else "missing-term"
+            return _scale(value, about)
+        case ast.Assign([ast.Name(name)], value) if name in names_in(value):
+            return "activation-derivative-missing" if is_slope(value) else "missing-term"
     return "missing-term"
 
 
-def _scale(factor: ast.expr) -> str:
+def _scale(factor: ast.expr, about: About) -> str:
     if any(n.id.lower() in KEEP for n in ast.walk(factor) if isinstance(n, ast.Name)):
         return "scale-by-keep-probability"
-    return "mean-vs-sum" if _is_size(factor) else "constant-factor"
+    return "mean-vs-sum" if is_size(factor, about.sizes) else "constant-factor"
 
 
-def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
+def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     match old, new:
         case _, ast.Pass():
             scaled = isinstance(old, ast.AugAssign) and isinstance(old.op, (ast.Mult, ast.Div))
-            return _scale(old.value) if scaled else "extra-term"  # type: ignore[attr-defined]
+            return _scale(old.value, about) if scaled else "extra-term"  # type: ignore[attr-defined]
         case ast.For(), ast.For():
-            return "time-shift"
+            return "time-shift" if _over_time(old) else "misaligned"
         case (ast.If() | ast.While(), _):
             return "mask"
         case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if ast.unparse(
@@ -114,10 +139,13 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: _About) -> str:
             return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
-    if _bare(old, _is_sliced) == _bare(new, _is_sliced):
-        pairs = zip(*([n for n in ast.walk(k) if _is_sliced(n)] for k in (old, new)), strict=True)
+    if bare(old, is_sliced) == bare(new, is_sliced):
+        pairs = zip(*([n for n in ast.walk(k) if is_sliced(n)] for k in (old, new)), strict=True)
         if sum(not same(a, b) for a, b in pairs) > 1:
-            return "time-shift" if about.looped in _names(old) else "misaligned"
+            return "time-shift" if about.looped in names_in(old) else "misaligned"
+    axes = [re.sub(r"arg='axis', value=\w+\(value=.*?\)", "axis", ast.dump(s)) for s in (old, new)]
+    if axes[0] == axes[1]:
+        return "wrong-axis"
     found = _difference(old, new, ())
     return _of_expression(*found, about) if found else ""
 
@@ -152,38 +180,54 @@ def _same(a: object, b: object) -> bool:
     return a == b
 
 
-def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: _About) -> str:
+def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: About) -> str:
     for what in (_placed, _joined, _applied, _reordered):
         if name := what(old, new, parents, about):
             return name
     if isinstance(old, ast.Constant) and old.value is None:
         return "missing-term"
+    if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
+        return "missing-recurrent-term" if about.looped else "wrong-operand"
+    gained = names_in(new) - names_in(old)
+    if isinstance(old, ast.Constant) and about.upstream & gained:
+        return "ignores-upstream"
     if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
         return "constant-factor"
     if isinstance(old, ast.Call) and called(old).startswith("zeros"):
         return "missing-term"
-    gained = _names(new) - _names(old)
-    if about.upstream & gained and not about.upstream & _names(old):
-        return "ignores-upstream"
-    if _is_slope(new) and not _is_slope(old):
+    if is_slope(new) and not is_slope(old) and not any(map(is_slope, parents)):
         return "activation-derivative-missing"
-    if _is_size(old) and _is_size(new):
+    scaled = [p for p in parents if isinstance(p, ast.BinOp)]
+    if (
+        scaled
+        and isinstance(scaled[-1].op, (ast.Mult, ast.Div))
+        and is_size(old, about.sizes)
+        and is_size(new, about.sizes)
+    ):
         return "constant-factor"
-    if isinstance(old, ast.Subscript) and about.looped in _names(old.slice) - _names(new):
+    if isinstance(old, ast.Subscript) and about.looped in names_in(old.slice) - names_in(new):
         return "time-shift"
-    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
-        if {old.id, new.id} <= FILTERS:
-            return "flipped-kernel"
-        if isinstance(new.ctx, ast.Store):  # a result under another name
-            return "missing-recurrent-term" if about.looped else "wrong-operand"
-        return "wrong-operand"
+    if isinstance(old, ast.Name) and isinstance(new, ast.Name) and {old.id, new.id} <= FILTERS:
+        return "flipped-kernel"
+    functions = {called(n) for n in ast.walk(old)} ^ {called(n) for n in ast.walk(new)}
+    if functions & SQUASHING and len(functions & (SQUASHING | SPECIAL)) > 1:
+        return "forward-backward-variant-mismatch"
     summed = any(called(n) == "sum" for n in ast.walk(new))
-    if summed and not any(called(n) == "sum" for n in ast.walk(old)) and _names(new) <= _names(old):
+    if (
+        summed
+        and not any(called(n) == "sum" for n in ast.walk(old))
+        and names_in(new) <= names_in(old)
+    ):
         return "softmax-diagonal-only"
-    return "wrong-operand" if gained else ""
+    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
+        for name, value in about.assigned:  # z, which is h times a slope, for h
+            if name == new.id and old.id in names_in(value) and is_slope(value):
+                return "activation-derivative-missing"
+    plain = (ast.Name, ast.Attribute, ast.Subscript)  # more may be another way to write it
+    return "wrong-operand" if isinstance(old, plain) and isinstance(new, plain) else ""
 
 
-def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """A sign, a term or a factor."""
     for a, b in ((old, new), (new, old)):
         if isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub) and same(a, b.operand):
@@ -195,7 +239,7 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
         return "sign"
     if isinstance(old, times) and isinstance(new, times):
         right = parents[-1].right if parents and isinstance(parents[-1], ast.BinOp) else None
-        return _scale(right) if right is not None else "constant-factor"
+        return _scale(right, about) if right is not None else "constant-factor"
     if isinstance(old, (ast.BitAnd, ast.BitOr, ast.cmpop, ast.boolop)):
         return "mask"
     for whole, part, brought in ((new, old, True), (old, new, False)):
@@ -204,27 +248,29 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
         for kept, other in ((whole.left, whole.right), (whole.right, whole.left)):
             if not same(kept, part) or isinstance(part, ast.Constant):
                 continue
-            if isinstance(whole.op, plus) and brought and _names(other) <= _targets(parents):
+            if isinstance(whole.op, plus) and brought and names_in(other) <= _targets(parents):
                 return "overwrites-instead-of-accumulates"
-            if isinstance(whole.op, plus) and not brought and _is_tiny(other):
+            if isinstance(whole.op, plus) and not brought and is_tiny(other):
                 return "precision"
             if isinstance(whole.op, plus):
                 return "missing-term" if brought else "extra-term"
             if isinstance(whole.op, ast.Pow):
                 return "wrong-operand"
-            if brought and about.upstream & _names(other):
+            if brought and about.upstream & names_in(other):
                 return "ignores-upstream"
-            if _is_slope(other):
+            if is_slope(other):
                 compared = isinstance(other, ast.Compare)
                 return "mask" if compared else "activation-derivative-missing"
-            scale = _scale(other)
-            if _is_size(other) or not _names(other) or scale.startswith("scale"):
+            scale = _scale(other, about)
+            if is_size(other, about.sizes) or not names_in(other) or scale.startswith("scale"):
                 return scale
-            return "missing-term" if brought else "extra-term"
+            if brought:  # a divisor may be lost in many ways
+                return "missing-term" if isinstance(whole.op, ast.Mult) else ""
+            return "extra-term"
     return ""
 
 
-def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """A function applied, or not."""
     for a, b, brought in ((old, new, True), (new, old, False)):
         if isinstance(b, ast.Attribute) and b.attr in ("T", "mT") and same(a, b.value):
@@ -248,6 +294,8 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return "unreduced-broadcast" if brought else "wrong-axis"
         if name in ("copy", "array"):
             return "mutates"
+        if name == "clip":
+            return "" if brought else "extra-term"
         if name in ("reshape", "ravel", "squeeze"):
             return "shape"
         if name in ("astype", "round"):
@@ -288,11 +336,11 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
     return ""
 
 
-def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """The same things in another order."""
     if isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
         if isinstance(old.op, ast.MatMult):
-            a, b = ([_bare(k, _is_transposed) for k in (n.left, n.right)] for n in (old, new))
+            a, b = ([bare(k, is_transposed) for k in (n.left, n.right)] for n in (old, new))
             return "transposed" if sorted(a) == sorted(b) else "wrong-operand"
         if isinstance(old.op, ast.Sub) and same(old.left, new.right) and same(old.right, new.left):
             return "sign"
@@ -303,23 +351,28 @@ def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str
             return ""
         if any(called(p) in JOINING for p in parents):
             return "gate-order"
-        if any(isinstance(p, ast.Return) for p in parents):
+        given = parents and isinstance(parents[-1], ast.Call)
+        if given or any(isinstance(p, ast.Return) for p in parents):
             return "argument-order"
+        if isinstance(getattr(old, "ctx", None), ast.Store):
+            return ""
         return "transposed" if any(called(p) in TRANSPOSES for p in parents) else "wrong-operand"
     if isinstance(old, ast.Dict):
         return "argument-order"
     return ""
 
 
-def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
+def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """What a change means by where it is: in an index, as an axis, in a comparison."""
     for parent in reversed(parents):
         if isinstance(parent, ast.keyword):
             known = {"axis": "wrong-axis", "axes": "transposed", "keepdims": "shape"}
+            if any(called(p) in JOINING for p in parents):  # what is put together lies elsewhere
+                return "misaligned"
             return known.get(parent.arg or "", "dtype" if parent.arg == "dtype" else "misaligned")
         if isinstance(parent, ast.Compare):
             return "mask"
-        if called(parent) == "at" and len(parent.args) > 1 and _within(old, parent.args[1]):
+        if called(parent) == "at" and len(parent.args) > 1 and within(old, parent.args[1]):
             return "misaligned"
         constant = isinstance(old, (ast.Constant, ast.UnaryOp, ast.Tuple))
         if isinstance(parent, ast.Call) and called(parent) in REDUCTIONS and constant:
@@ -328,72 +381,20 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: _About) -> str:
             return "transposed"
         if isinstance(parent, ast.Call) and called(parent) == "einsum" and constant:
             return "transposed"
-        if isinstance(parent, ast.Subscript) and _within(old, parent.slice):
+        if isinstance(parent, ast.Subscript) and within(old, parent.slice):
             if isinstance(old, ast.Constant) and isinstance(old.value, str):
                 return "wrong-operand"
             if isinstance(parent.value, ast.Attribute) and parent.value.attr == "shape":
                 return "wrong-axis"
-            timed = about.looped and about.looped in _names(old) | _names(new)
-            return "time-shift" if timed else "misaligned"
-    if isinstance(old, (ast.Slice, ast.Compare)):
-        return "misaligned" if isinstance(old, ast.Slice) else "mask"
-    return ""
-
-
-def _is_transposed(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in ("T", "mT")
-
-
-def _is_sliced(node: ast.AST) -> bool:
-    return isinstance(node, ast.Subscript) and any(isinstance(n, ast.Slice) for n in ast.walk(node))
-
-
-def _bare(node: ast.AST, outer: Callable[[ast.AST], bool]) -> str:
-    """A tree as text, without what some of its nodes do to their values."""
-
-    class Bare(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            node = self.generic_visit(node)
-            return node.value if outer(node) else node  # type: ignore[attr-defined]
-
-    return ast.dump(Bare().visit(copy.deepcopy(node)))
+            timed = about.looped and about.looped in names_in(old) | names_in(new)
+            turned = not timed and is_reversed(old) != is_reversed(new)
+            return "time-shift" if timed else "flipped-kernel" if turned else "misaligned"
+    if isinstance(old, ast.Compare) and isinstance(new, ast.Compare):
+        return "mask"
+    return "misaligned" if isinstance(old, ast.Slice) else ""
 
 
 def _targets(parents: tuple) -> set[str]:
     """What the statement assigns, outside of indices."""
     stmt = parents[0] if parents else None
-    return _names(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
-
-
-def _within(node: ast.AST, whole: ast.AST) -> bool:
-    return any(n is node for n in ast.walk(whole))
-
-
-def _is_tiny(node: ast.AST) -> bool:
-    value = literal(node) if isinstance(node, ast.expr) else ...
-    return isinstance(value, float) and 0 < abs(value) < 0.01
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _is_size(node: ast.AST) -> bool:
-    """Whether a factor is a size: a shape, a length, or a name in capitals."""
-    names = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute, ast.Call))]
-    return any(
-        (isinstance(n, ast.Attribute) and n.attr in SIZES)
-        or called(n) == "len"
-        or (isinstance(n, ast.Name) and (n.id.isupper() or n.id in ("n", "m", "size")))
-        for n in names
-    )
-
-
-def _is_slope(node: ast.AST) -> bool:
-    """Whether an expression looks like the derivative of an activation: 1 - a, 1 - a**2, a > 0."""
-    for n in ast.walk(node):
-        if isinstance(n, ast.Compare):
-            return True
-        if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
-            return True
-    return False
+    return names_in(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()

@@ -73,7 +73,7 @@ def repair(
         lines: those to be tried first.
         trusted: names of functions that are tried last, as they passed a check of their own.
         seconds: the most that the search takes, of the processor.
-        clock: seconds by the clock after which it is ended; by default twice as many.
+        clock: seconds by the clock after which it is ended; by default three times as many.
         seed: of cotangents and directions.
         kinds: names that the mistake may have, by its numbers.
 
@@ -86,7 +86,7 @@ def repair(
     if job is None:
         return None
     job = replace(job, kinds=tuple(kinds))
-    tried, found = _searched(job, start + (clock or 2 * seconds))
+    tried, found = _searched(job, start + (clock or 3 * seconds))
     if not found:
         return None
     best, *others = sorted(found, key=_rank)

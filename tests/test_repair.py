@@ -5,7 +5,7 @@ import pytest
 
 from gradcheck import discovery
 from gradcheck.checks import check_subject
-from gradcheck.implied import kind
+from gradcheck.implied import About, kind
 from gradcheck.repair import applied, apply, repair
 from gradcheck.report import Fix
 
@@ -364,6 +364,12 @@ def test_fixes_of_one_file_go_together():
         ("dw = x[2:].T @ dy[:-2]", "dw = x[:-2].T @ dy[2:]", "misaligned"),
         ("dx[2:] += dy[:-2] @ w", "dx[:-2] += dy[2:] @ w", "misaligned"),
         ("dw = x.T @ (dy @ v)", "dw = (dy @ v).T @ x", "transposed"),
+        ("dx = y.sum(axis=1) + z.sum(axis=1)", "dx = y.sum(axis=0) + z.sum(axis=0)", "wrong-axis"),
+        ("dx = dy[k] @ w[K - 1 - k]", "dx = dy[k] @ w[k]", "flipped-kernel"),
+        ("dx = c * np.tanh(x)", "dx = c * erf(x / 2)", "forward-backward-variant-mismatch"),
+        ("dx = 1 / n", "dx = dy / n", "ignores-upstream"),
+        ("dx = a / b", "dx = (a + c * d) @ e", ""),
+        ("out = f_backward((b, a), c)", "out = f_backward((a, b), c)", "argument-order"),
         ("dx = dy * (x >= 0)", "dx = dy * (x > 0)", "mask"),
         ("dx = dy * np.exp(y)", "dx = dy * y", "activation-derivative-misplaced"),
         ("dx += dy; dx += 1", "dx += dy", ""),
@@ -373,7 +379,7 @@ def test_fixes_of_one_file_go_together():
     ],
 )
 def test_the_kind_that_an_edit_implies(before, after, named):
-    assert kind(before, after, ("dy",), "t") == named
+    assert kind(before, after, About(frozenset({"dy"}), "t")) == named
 
 
 def test_no_source_no_repair():

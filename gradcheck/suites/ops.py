@@ -126,11 +126,12 @@ class Made:
 
     def __call__(self, module: ModuleType) -> Adapted:
         f = getattr(module, self.forward)
+        still = seeded if _draws(f) else contextlib.nullcontext  # to seed takes longer than most do
 
         def call(arrays: tuple, wanted: int, what: str) -> Any:
             # copies, as running statistics are kept in dicts
             given = copy.deepcopy(self.held) | dict(zip(self.moving, arrays, strict=True))
-            with seeded():
+            with still():
                 result = f(*[given[p] for p in self.parameters])
             count = len(result) if isinstance(result, tuple) else 1
             if not nothing(result) and count != wanted:
@@ -154,10 +155,24 @@ class Made:
             return (result[:-1], result[-1]) if several else result
 
         def backward(dy: Any, cache: Any) -> Any:
-            with seeded():
+            with still():
                 return f_backward(*(dy if isinstance(dy, tuple) else (dy,)), cache)
 
         return Adapted(forward, backward, (f,), (f_backward,))
+
+
+def _draws(f: FunctionType) -> bool:
+    """Whether a function, or one of its module that it names, draws random numbers."""
+    queue, seen = [f], {f}
+    while queue:
+        g = queue.pop()
+        if "random" in g.__code__.co_names:
+            return True
+        named = (g.__globals__.get(n) for n in g.__code__.co_names)
+        found = {h for h in named if isinstance(h, FunctionType)} - seen
+        queue += found
+        seen |= found
+    return False
 
 
 def _of_loss(f: FunctionType, call: Callable[[tuple], Any]) -> Adapted:
