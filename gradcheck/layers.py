@@ -31,6 +31,10 @@ from gradcheck.subjects import Adapted, ContractError, copied, is_float
 Array = np.ndarray
 OUTPUTS = ("output", "outputs", "out", "y", "Y", "A", "a", "result")
 INPUTS = ("dinputs", "dinput", "dx", "dX", "d_input", "d_inputs", "dA_prev", "grad_input")
+RATES = ("lr", "learning_rate", "eta", "learn_rate", "step_size")
+RATE = (
+    2.0**20
+)  # of the step of a backward that takes one; so large that the gradient keeps its digits
 TRAINING = ("training", "train", "train_flg", "is_training", "is_train", "retain_derived")
 
 
@@ -95,15 +99,11 @@ class Layer:
                 fresh = None  # it has a state, which the forward may use
             return y, (layer, fresh, given)
 
-        def gradients(layer: Any, given: tuple, *dy: Any) -> tuple:
-            with seeded():
-                returned = getattr(layer, back)(*self.handed(cls, dy[0], given))
-            return tuple(_found(layer, returned, path) for path in self.gradients)
-
         def backward(dy: Any, cache: Any) -> tuple:
             layer, fresh, given = copy.deepcopy(cache)
-            grads = gradients(layer, given, dy)
-            if fresh is not None and not _same(grads, gradients(fresh, given, *copied((dy,)))):
+            grads = self.pulled(cls, layer, dy, given)
+            again = None if fresh is None else self.pulled(cls, fresh, _copy(dy), given)
+            if again is not None and not _same(grads, again):
                 raise ContractError(
                     "not-repeatable",
                     f"{self.name}.{back} uses what an earlier {run} kept, not the last one: "
@@ -118,6 +118,18 @@ class Layer:
         """A new layer."""
         return cls(*copy.deepcopy(self.arguments), **copy.deepcopy(dict(self.options)))
 
+    def pulled(self, cls: type, layer: Any, dy: Any, given: tuple) -> tuple:
+        """The gradients after a backward of the layer; of a step of size RATE from the step."""
+        before = {p: _copy(at(layer, p)) for p in self.parameters}
+        with seeded():
+            returned = getattr(layer, self.methods[1])(*self.handed(cls, dy, given))
+        return tuple(
+            (before[path[1:]] - at(layer, path[1:])) / RATE
+            if path and path[0] == "updated"
+            else _found(layer, returned, path)
+            for path in self.gradients
+        )
+
     def handed(self, cls: type, dy: Any, given: tuple) -> tuple:
         """The arguments of the backward."""
         names = list(positional(getattr(cls, self.methods[0])))
@@ -126,6 +138,8 @@ class Layer:
         for name in positional(getattr(cls, self.methods[1])):
             if name in again:
                 handed.append(again[name])
+            elif name in RATES:
+                handed.append(RATE)
             elif left:
                 handed.append(left.pop())
         return tuple(handed)
@@ -136,11 +150,7 @@ class Layer:
         with np.errstate(all="ignore"), suppress(Exception):
             y, (layer, _, given) = self(module).forward(*copied(arrays))
             dy = np.ones_like(y)
-            found = []
-            for _ in range(2):
-                with seeded():
-                    returned = getattr(layer, self.methods[1])(*self.handed(cls, dy, given))
-                found.append(copied([_found(layer, returned, p) for p in self.gradients]))
+            found = [copied(self.pulled(cls, layer, dy, given)) for _ in range(2)]
             return any(
                 isinstance(a, np.ndarray) and np.any(a) and np.allclose(2 * a, b, rtol=1e-9, atol=0)
                 for a, b in zip(*found, strict=True)
@@ -179,7 +189,13 @@ def examined(
     training = tuple((n, True) for n in extra if n in TRAINING)
     wanted = list(positional(getattr(cls, back)))
     again = tuple(n for n in wanted if n in names[: len(given)])
-    upstream = len(wanted) > len(again)
+    rest = [n for n in wanted if n not in again and n not in RATES]
+    needed = [
+        n for n in rest if positional(getattr(cls, back))[n].default is inspect.Parameter.empty
+    ]
+    if len(needed) > 1:
+        raise LayerError(f"{layer.name}.{back} wants {', '.join(needed)}; wanted one dy")
+    upstream = len(rest) > 0
     layer = replace(layer, given=len(given), again=again, upstream=upstream, training=training)
     with seeded(), np.errstate(all="ignore"):
         made = layer.built(cls)
@@ -216,6 +232,9 @@ def examined(
                 vars(made).setdefault(name, ())
             returned = None if any(_of_inputs(made, None, names, floats)) else dy
     found = {p: g for p in own if (g := gradient_of(made, p))}
+    if len(wanted) > len(rest) + len(again):  # it takes a step by itself
+        moved = (p for p in own if p in frozen and not np.array_equal(at(made, p), frozen[p]))
+        found |= {p: ("updated", *p) for p in moved if p not in found}
     distinct: dict[int, Path] = {}
     for p in sorted(found, key=len):  # self.W before self.params[0], where they are one array
         distinct.setdefault(id(own[p]), p)
@@ -266,6 +285,10 @@ def _found(layer: Any, returned: Any, path: Path | None) -> Any:
         return returned[path[1]]
     except (KeyError, IndexError, TypeError):
         raise ContractError("shape", f"the backward returned no gradient {path[1]}") from None
+
+
+def _copy(a: Any) -> Any:
+    return a.copy() if isinstance(a, np.ndarray) else a
 
 
 def _same(a: tuple, b: tuple) -> bool:

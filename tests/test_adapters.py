@@ -166,6 +166,45 @@ def test_a_tape_that_overwrites_is_told(tmp_path):
     assert [f.kind for f in report.findings] == ["overwrites-instead-of-accumulates"]
 
 
+STEPS = """
+import numpy as np
+
+class Dense:
+    def __init__(self, input_size, output_size):
+        self.weights = np.random.randn(output_size, input_size)
+
+    def forward(self, input):
+        self.input = input
+        return np.dot(self.weights, self.input)
+
+    def backward(self, output_gradient, learning_rate):
+        dx = np.dot(self.weights.T, output_gradient)
+        self.weights -= learning_rate * np.dot(output_gradient, self.input.T)
+        return dx
+
+class Value:
+    def __init__(self, data, _children=()):
+        self.data, self.grad, self._prev = data, 0, set(_children)
+        self._backward = lambda: None
+
+    def __mul__(self, other):
+        out = Value(self.data * other.data, (self, other))
+        def _backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+        out._backward = _backward
+        return out
+"""
+
+
+def test_a_step_taken_within_the_backward_and_values_that_are_numbers(tmp_path):
+    path = tmp_path / "steps.py"
+    path.write_text(STEPS)
+    for name, arguments in (("Dense", {"input", "weights"}), ("Value.__mul__", {"self", "other"})):
+        report = checked(f"{path}::{name}")[0]
+        assert report.verdict == "pass" and set(report.arguments) == arguments
+
+
 DERIVATIVES = """
 import numpy as np
 
