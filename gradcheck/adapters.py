@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.layers import freed, positional, seeded
+from gradcheck.layers import OUTPUTS, freed, positional, seeded
 from gradcheck.subjects import Adapted, ContractError
 
 BACKWARD = ("_backward", "_bwd", "_grad", "_back", "_vjp", "_prime", "_derivative", "_gradient")
@@ -299,6 +299,8 @@ def _ordered(
         if strange.lower() in TARGETS:  # of a loss that is elsewhere
             return None if outputs == 2 and k == 2 else ((), True, 1)
         order[order.index("y")] = "dy"
+    if strange and k == 1 and len(strange) > 2 and strange not in OUTPUTS:
+        return (), False, 1  # zero_grad(params), say, which is no gradient of zero
     return tuple(order), "cache" in order, 1
 
 

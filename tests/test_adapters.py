@@ -166,6 +166,41 @@ def test_a_tape_that_overwrites_is_told(tmp_path):
     assert [f.kind for f in report.findings] == ["overwrites-instead-of-accumulates"]
 
 
+DERIVATIVES = """
+import numpy as np
+
+def sigmoid(x):
+    "x: of shape (N, D)"
+    return 1 / (1 + np.exp(-x))
+
+def sigmoid_derivative(a):
+    return a * (1 - a)
+
+def tanh(x):
+    "x: of shape (N, D)"
+    return np.tanh(x)
+
+def tanh_prime(z):
+    return 1 - np.tanh(z) ** 2
+
+def zero(x):
+    return 0 * x
+
+def zero_grad(params):
+    params.clear()
+"""
+
+
+def test_a_derivative_may_be_of_the_input_or_of_the_output(tmp_path):
+    path = tmp_path / "activations.py"
+    path.write_text(DERIVATIVES)
+    checks = resolve(str(path))
+    assert [c.name for c in checks] == ["sigmoid", "tanh"]
+    for check in checks:
+        subjects = check.subjects(0, False)
+        assert {check_subject(s, twin=False).verdict for s in subjects} == {"pass"}
+
+
 PLAIN = """
 import numpy as np
 
