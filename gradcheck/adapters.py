@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.layers import freed, positional, seeded
+from gradcheck.layers import OUTPUTS, freed, positional, seeded
 from gradcheck.subjects import Adapted, ContractError
 
 BACKWARD = ("_backward", "_bwd", "_grad", "_back", "_vjp", "_prime", "_derivative", "_gradient")
@@ -143,19 +143,22 @@ class Unfolded:
 # ---- what the source of a function says
 
 
-@lru_cache(maxsize=1024)
 def tree(f: FunctionType) -> ast.FunctionDef | None:
     """The syntax tree of a function, None where its source is not to be had."""
-    f = inspect.unwrap(f)
-    text = "".join(linecache.getlines(f.__code__.co_filename))
+    code = inspect.unwrap(f).__code__
+    text = "".join(linecache.getlines(code.co_filename))
+    return _functions(text).get((code.co_firstlineno, code.co_name))
+
+
+@lru_cache(maxsize=64)
+def _functions(text: str) -> dict[tuple[int, str], ast.FunctionDef]:
+    """The functions of a source, by first line and name."""
     try:
         nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]
     except SyntaxError:
-        return None
-    first = f.__code__.co_firstlineno
+        return {}
     starts = [min([n.lineno, *(d.lineno for d in n.decorator_list)]) for n in nodes]
-    found = (n for n, s in zip(nodes, starts, strict=True) if s == first and n.name == f.__name__)
-    return next(found, None)
+    return {(s, n.name): n for s, n in zip(starts, nodes, strict=True)}
 
 
 def returns(f: Callable) -> list[ast.expr]:
@@ -296,6 +299,8 @@ def _ordered(
         if strange.lower() in TARGETS:  # of a loss that is elsewhere
             return None if outputs == 2 and k == 2 else ((), True, 1)
         order[order.index("y")] = "dy"
+    if strange and k == 1 and len(strange) > 2 and strange not in OUTPUTS:
+        return (), False, 1  # zero_grad(params), say, which is no gradient of zero
     return tuple(order), "cache" in order, 1
 
 

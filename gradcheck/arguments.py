@@ -32,6 +32,10 @@ CLASSES = re.compile(r"class|vocab|label|^[CV]$")
 _PARTS = re.compile(
     r"^(p|rate|ratio|prob|keep_prob|drop\w*|p_drop|alpha|slope|momentum|reg\w*|lam\w*|l2|decay)$"
 )
+_OF_LOG = re.compile(r"entropy|bce|nll|log_?loss|likelihood|kl", re.I)
+_SHARES = re.compile(
+    r"^(p|q|probs?|probabilities|y|t|y_?(pred|hat|true)|a|A2?|AL|preds?|predictions?|targets?)$"
+)
 SMALL = (3, 5, 2, 7)
 LISTS = ("inputs", "targets", "ids", "tokens")  # of a loss over the parameters of its module
 
@@ -85,7 +89,13 @@ class Wanted:
 
             return sample
 
-        return {n: sampler(below or self.labelled(f)) for n, below in self.whole.items()}
+        def between(rng: np.random.Generator, size: tuple, sizes: dict[str, Any]) -> np.ndarray:
+            return rng.uniform(0.1, 0.9, size)
+
+        found = {n: sampler(below or self.labelled(f)) for n, below in self.whole.items()}
+        if _OF_LOG.search(self.name):  # of what has a logarithm within 0 and 1 only
+            found |= {n: between for n in self.arrays if n not in found and _SHARES.match(n)}
+        return found
 
     def labelled(self, f: Callable) -> str:
         """The axis that labels count along, where nobody says: that of classes, or the last."""

@@ -99,6 +99,8 @@ class Found:
                 how, arrays, more, notes = _of_layer(self, arrays, constructor, settings, rng)
                 names += more
             case Pair():
+                if self.how.order == ("y",):
+                    how = _of_input_or_output(self, arrays)
                 if not any(str(n).startswith("dy") for n in self.how.order):
                     _may_lack_dy(self, arrays)
                 arrays = _differentiated(self, arrays, config)
@@ -280,6 +282,20 @@ def _may_lack_dy(found: Found, arrays: tuple) -> None:
         f"{np.shape(y)}, not entry by entry: a Jacobian is no gradient; wanted "
         f"{found.g.__name__}(dy, ...)"
     )
+
+
+def _of_input_or_output(found: Found, arrays: tuple) -> Pair:
+    """A derivative of one argument whose name says nothing: of x, or of y, whichever fits."""
+    how = found.how
+    assert isinstance(how, Pair) and found.g is not None
+    of_input = replace(how, order=(0,))
+    with suppress(Exception), np.errstate(all="ignore"), layers.seeded():
+        (x,) = arrays
+        h = 2.0**-17
+        slope = (np.asarray(found.f(x + h)) - np.asarray(found.f(x - h))) / (2 * h)
+        off = [np.max(np.abs(found.g(v) - slope)) for v in (x, found.f(x.copy()))]
+        return how if off[1] < off[0] else of_input
+    return of_input
 
 
 def _differentiated(found: Found, arrays: tuple, config: dict[str, Any]) -> tuple:

@@ -15,13 +15,26 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.held import (
+    HOLDERS,
+    Path,
+    arrays_of,
+    at,
+    entries_of,
+    gradient_of,
+    key_of,
+    names_of,
+    put,
+)
 from gradcheck.subjects import Adapted, ContractError, copied, is_float
 
 Array = np.ndarray
-Path = tuple[Any, ...]  # an attribute, and perhaps a key or a place within it
 OUTPUTS = ("output", "outputs", "out", "y", "Y", "A", "a", "result")
 INPUTS = ("dinputs", "dinput", "dx", "dX", "d_input", "d_inputs", "dA_prev", "grad_input")
-HOLDERS = ("grads", "gradients", "grad", "derivatives")
+RATES = ("lr", "learning_rate", "eta", "learn_rate", "step_size")
+RATE = (
+    2.0**20
+)  # of the step of a backward that takes one; so large that the gradient keeps its digits
 TRAINING = ("training", "train", "train_flg", "is_training", "is_train", "retain_derived")
 
 
@@ -67,14 +80,14 @@ class Layer:
 
         def ran(arrays: tuple, earlier: int) -> tuple[Any, Any]:
             layer, given = self.built(cls), tuple(map(freed, arrays[: self.given]))
-            if any(_at(layer, p) is None for p in self.parameters):
+            if any(at(layer, p) is None for p in self.parameters):
                 getattr(layer, run)(*given, **self.unkept())  # it makes them now
             for _ in range(earlier):
                 getattr(layer, run)(*map(_other, given), **self.unkept())
             for path, value in zip(self.parameters, arrays[self.given :], strict=True):
                 put(layer, path, value)
             y = getattr(layer, run)(*given, **dict(self.training))
-            return (y if self.output == ("returned",) else _at(layer, self.output)), layer
+            return (y if self.output == ("returned",) else at(layer, self.output)), layer
 
         def forward(*arrays: Any, earlier_forwards: int = 0) -> tuple[Any, Any]:
             given, fresh = tuple(map(freed, arrays[: self.given])), None
@@ -86,15 +99,11 @@ class Layer:
                 fresh = None  # it has a state, which the forward may use
             return y, (layer, fresh, given)
 
-        def gradients(layer: Any, given: tuple, *dy: Any) -> tuple:
-            with seeded():
-                returned = getattr(layer, back)(*self.handed(cls, dy[0], given))
-            return tuple(_found(layer, returned, path) for path in self.gradients)
-
         def backward(dy: Any, cache: Any) -> tuple:
             layer, fresh, given = copy.deepcopy(cache)
-            grads = gradients(layer, given, dy)
-            if fresh is not None and not _same(grads, gradients(fresh, given, *copied((dy,)))):
+            grads = self.pulled(cls, layer, dy, given)
+            again = None if fresh is None else self.pulled(cls, fresh, _copy(dy), given)
+            if again is not None and not _same(grads, again):
                 raise ContractError(
                     "not-repeatable",
                     f"{self.name}.{back} uses what an earlier {run} kept, not the last one: "
@@ -109,6 +118,18 @@ class Layer:
         """A new layer."""
         return cls(*copy.deepcopy(self.arguments), **copy.deepcopy(dict(self.options)))
 
+    def pulled(self, cls: type, layer: Any, dy: Any, given: tuple) -> tuple:
+        """The gradients after a backward of the layer; of a step of size RATE from the step."""
+        before = {p: _copy(at(layer, p)) for p in self.parameters}
+        with seeded():
+            returned = getattr(layer, self.methods[1])(*self.handed(cls, dy, given))
+        return tuple(
+            (before[path[1:]] - at(layer, path[1:])) / RATE
+            if path and path[0] == "updated"
+            else _found(layer, returned, path)
+            for path in self.gradients
+        )
+
     def handed(self, cls: type, dy: Any, given: tuple) -> tuple:
         """The arguments of the backward."""
         names = list(positional(getattr(cls, self.methods[0])))
@@ -117,6 +138,8 @@ class Layer:
         for name in positional(getattr(cls, self.methods[1])):
             if name in again:
                 handed.append(again[name])
+            elif name in RATES:
+                handed.append(RATE)
             elif left:
                 handed.append(left.pop())
         return tuple(handed)
@@ -127,11 +150,7 @@ class Layer:
         with np.errstate(all="ignore"), suppress(Exception):
             y, (layer, _, given) = self(module).forward(*copied(arrays))
             dy = np.ones_like(y)
-            found = []
-            for _ in range(2):
-                with seeded():
-                    returned = getattr(layer, self.methods[1])(*self.handed(cls, dy, given))
-                found.append(copied([_found(layer, returned, p) for p in self.gradients]))
+            found = [copied(self.pulled(cls, layer, dy, given)) for _ in range(2)]
             return any(
                 isinstance(a, np.ndarray) and np.any(a) and np.allclose(2 * a, b, rtol=1e-9, atol=0)
                 for a, b in zip(*found, strict=True)
@@ -170,7 +189,13 @@ def examined(
     training = tuple((n, True) for n in extra if n in TRAINING)
     wanted = list(positional(getattr(cls, back)))
     again = tuple(n for n in wanted if n in names[: len(given)])
-    upstream = len(wanted) > len(again)
+    rest = [n for n in wanted if n not in again and n not in RATES]
+    needed = [
+        n for n in rest if positional(getattr(cls, back))[n].default is inspect.Parameter.empty
+    ]
+    if len(needed) > 1:
+        raise LayerError(f"{layer.name}.{back} wants {', '.join(needed)}; wanted one dy")
+    upstream = len(rest) > 0
     layer = replace(layer, given=len(given), again=again, upstream=upstream, training=training)
     with seeded(), np.errstate(all="ignore"):
         made = layer.built(cls)
@@ -181,13 +206,13 @@ def examined(
         after = dict(arrays_of(made))
         output: Path = ("returned",)
         if y is None:
-            output = next(((n,) for n in OUTPUTS if _at(made, (n,)) is not None), ())
+            output = next(((n,) for n in OUTPUTS if at(made, (n,)) is not None), ())
             if not output:
                 raise LayerError(
                     f"{layer.name}.{run} returns None and sets none of {', '.join(OUTPUTS[:3])}; "
                     "wanted it to return y"
                 )
-            y = _at(made, output)
+            y = at(made, output)
         own = {
             p: v
             for p, v in after.items()
@@ -206,7 +231,10 @@ def examined(
             for name in {n for m in methods(cls, back) for n in m.__code__.co_names}:
                 vars(made).setdefault(name, ())
             returned = None if any(_of_inputs(made, None, names, floats)) else dy
-    found = {p: g for p in own if (g := _gradient_of(made, p))}
+    found = {p: g for p in own if (g := gradient_of(made, p))}
+    if len(wanted) > len(rest) + len(again):  # it takes a step by itself
+        moved = (p for p in own if p in frozen and not np.array_equal(at(made, p), frozen[p]))
+        found |= {p: ("updated", *p) for p in moved if p not in found}
     distinct: dict[int, Path] = {}
     for p in sorted(found, key=len):  # self.W before self.params[0], where they are one array
         distinct.setdefault(id(own[p]), p)
@@ -222,7 +250,7 @@ def examined(
             f"{layer.name}.{back} returns no gradient and sets none of {', '.join(INPUTS[:3])}; "
             "wanted dx returned, or kept under such a name"
         )
-    arrays = {n: after[p] for n, p in zip(_names(paths, names), paths, strict=True)}
+    arrays = {n: after[p] for n, p in zip(names_of(paths, names), paths, strict=True)}
     told = tuple(gradients.get(k) for k in range(len(given))) + tuple(found[p] for p in paths)
     layer = replace(layer, parameters=paths, gradients=told, output=output)
     loose = [".".join(map(str, p)) for p in own if p not in found and id(own[p]) not in distinct]
@@ -230,127 +258,37 @@ def examined(
     return layer, arrays, notes
 
 
-def _names(paths: tuple[Path, ...], taken: list[str]) -> list[str]:
-    """What parameters are called: weights, or W for parameters["W"], or params[0]."""
-
-    def name(p: Path) -> str:
-        last = str(p[-1]) if not isinstance(p[-1], int) else f"{p[0]}[{p[1]}]"
-        return last if last not in taken else ".".join(map(str, p))
-
-    return [name(p) for p in paths]
-
-
 def _of_inputs(layer: Any, returned: Any, names: list[str], floats: list[int]) -> list[Path | None]:
     """Where the gradient of each float input is."""
     if isinstance(returned, dict):
-        return [("returned", k) if (k := _key(returned, names[i])) else None for i in floats]
+        return [("returned", k) if (k := key_of(returned, names[i])) else None for i in floats]
     if isinstance(returned, (tuple, list)):
         enough = len(returned) >= len(floats)
         return [("returned", k) if enough else None for k in range(len(floats))]
     if returned is not None:
-        return [("returned",), *[None] * (len(floats) - 1)]
+        return [("returned",), *[None] * (len(floats) - 1)][: len(floats)]
     found: list[Path | None] = []
     for j, i in enumerate(floats):
         wanted = [f"d{names[i]}", f"d_{names[i]}", f"grad_{names[i]}", *(INPUTS if not j else ())]
-        found.append(next(((n,) for n in wanted if _at(layer, (n,)) is not None), None))
+        found.append(next(((n,) for n in wanted if at(layer, (n,)) is not None), None))
     return found
-
-
-def _key(found: dict, name: str) -> str | None:
-    return next((k for k in (f"d{name}", f"d_{name}", name, f"grad_{name}") if k in found), None)
-
-
-def _gradient_of(layer: Any, path: Path) -> Path | None:
-    """Where the gradient of a parameter is, by name."""
-    if len(path) == 1:
-        for other, value in entries_of(layer):
-            if len(other) == 1 and value is not None and _is_for(str(other[0]), str(path[0])):
-                return other
-        for holder in HOLDERS:
-            held = getattr(layer, holder, None)
-            if isinstance(held, dict) and (k := _key(held, str(path[0]))):
-                return (holder, k)
-        return None
-    for holder in (*HOLDERS, f"d{path[0]}", f"d_{path[0]}"):
-        held = getattr(layer, holder, None)
-        if isinstance(held, dict):
-            k = _key(held, str(path[1]))
-            if k is not None:
-                return (holder, k)
-        elif isinstance(held, list) and isinstance(path[1], int) and path[1] < len(held):
-            return (holder, path[1])
-    return None
-
-
-def _is_for(gradient: str, name: str) -> bool:
-    """Whether an attribute is called as the gradient of another is.
-
-    >>> _is_for("dW", "W"), _is_for("dweights", "weights"), _is_for("grad_w", "w")
-    (True, True, True)
-    >>> _is_for("weights_gradient", "weights"), _is_for("dW", "w"), _is_for("delta", "elta")
-    (True, False, False)
-    """
-    before, after = (
-        ("d", "d_", "grad_", "grad", "dL_d", "dLd", "delta_", "nabla_", "g"),
-        "grad _grad",
-    )
-    if gradient == "delta" or gradient == name:
-        return False
-    return any(gradient == b + name for b in before) or any(
-        gradient == name + a for a in (*after.split(), "_gradient", "_gradients", "_grads", "Grad")
-    )
-
-
-# ---- what a layer holds
-
-
-def entries_of(layer: Any) -> Iterator[tuple[Path, Any]]:
-    """(path, value) of all attributes, and of the entries of lists and dicts among them."""
-    for name, value in vars(layer).items():
-        yield (name,), value
-        if isinstance(value, dict):
-            yield from (((name, k), v) for k, v in value.items())
-        elif isinstance(value, list):
-            yield from (((name, k), v) for k, v in enumerate(value))
-
-
-def arrays_of(layer: Any) -> Iterator[tuple[Path, Array]]:
-    """(path, array) of the float arrays that have axes."""
-    return ((p, v) for p, v in entries_of(layer) if is_float(v) and v.ndim)
-
-
-def put(layer: Any, path: Path, value: Any) -> None:
-    """Give a parameter another array, wherever the layer holds it."""
-    old = _at(layer, path)
-    for other, held in list(entries_of(layer)):
-        if held is old and (held is not None or other == path):
-            if len(other) == 1:
-                setattr(layer, other[0], value)
-            else:
-                vars(layer)[other[0]][other[1]] = value
-
-
-def _at(layer: Any, path: Path) -> Any:
-    value = vars(layer).get(path[0]) if path else None
-    if len(path) > 1 and value is not None:
-        try:
-            return value[path[1]]
-        except (KeyError, IndexError):
-            return None
-    return value
 
 
 def _found(layer: Any, returned: Any, path: Path | None) -> Any:
     if path is None:
         return None
     if path[0] != "returned":
-        return _at(layer, path)
+        return at(layer, path)
     if len(path) == 1:
         return returned
     try:
         return returned[path[1]]
     except (KeyError, IndexError, TypeError):
         raise ContractError("shape", f"the backward returned no gradient {path[1]}") from None
+
+
+def _copy(a: Any) -> Any:
+    return a.copy() if isinstance(a, np.ndarray) else a
 
 
 def _same(a: tuple, b: tuple) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gradcheck.report import Report
 
 PATIENCE = 0.5  # seconds of checks after which processes are started, which takes about as long
+MANY = 24  # pairs that take longer than that if they are right
 USAGE = """\
 gradcheck [TARGET ...] [--shapes TEXT] [--json] [--github] [--seed N] [--quick] [--if-any]
           [--apply] [-v]
@@ -195,7 +196,7 @@ def _reports(checks: list[tuple["Check", Task]], shipped: bool) -> Iterator["Rep
 
     start = time.perf_counter()
     for k, (check, task) in enumerate(checks):
-        late = shipped or time.perf_counter() - start > PATIENCE
+        late = len(checks) > MANY or time.perf_counter() - start > PATIENCE
         if late and len(checks) - k > 1 and cores() > 1:
             yield from in_processes(_run_task, [t for _, t in checks[k:]], _died, shipped)
             return

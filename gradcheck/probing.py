@@ -25,6 +25,7 @@ _SIZES = re.compile(
 _MATRICES = {"W", "w", "weight", "weights"}
 _VECTORS = {"b", "bias", "biases"}
 _SIZES_OF = "sizes_of_the_constructor"
+_SCALES = {"gamma", "beta", "gain"}
 _LABELS = ("y", "t", "labels", "targets", "target", "y_true", "label")
 
 
@@ -35,6 +36,7 @@ def constructor(cls: type, name: str, told: dict[str, Told]) -> tuple[Wanted, li
     parameters = positional(init)
     usual = {n: Told("d m") for n in parameters if n in _MATRICES}
     usual |= {n: Told("m") for n in parameters if n in _VECTORS and usual}
+    usual |= {n: Told("d") for n in parameters if n in _SCALES}
     usual = {n: v for n, v in usual.items() if parameters[n].default is inspect.Parameter.empty}
     known = wanted(name, init, usual | told, docs)
     sizes = [n for n in parameters if _is_size(n, parameters[n], known)]

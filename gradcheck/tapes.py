@@ -105,7 +105,9 @@ def points(tape: Tape, module: ModuleType, f: Any, seed: int) -> Iterator[tuple[
     """
     required = f.__code__.co_argcount - len(f.__defaults__ or ())
     shapes = SINGLE if required == 1 else PRODUCTS if tape.name == "__matmul__" else SHAPES
-    ways = [tape, replace(tape, numbers=True)]
+    ways = [replace(tape, numbers=True)]
+    if not _of_numbers(getattr(module, tape.values)):
+        ways.insert(0, tape)
     if required == 2:
         ways += [replace(w, power=3.0) for w in ways]
     for way in ways:
@@ -115,13 +117,35 @@ def points(tape: Tape, module: ModuleType, f: Any, seed: int) -> Iterator[tuple[
             several = several[:1] if way.power is not None else several
             several = tuple(() for _ in several) if way.numbers else several
             arrays = tuple(np.asarray(rng.standard_normal(s)) for s in several)
+            alike = len({np.shape(a) for a in arrays}) == 1 or tape.name == "__matmul__"
             for given in (arrays, tuple(np.abs(a) + 0.5 for a in arrays)):
-                if _finite(way, module, given):
+                if _finite(way, module, given) and (alike or _hands_on(way, module, given)):
                     found.append((way, given))
                     break
         if found:
             yield from found
             return
+
+
+def _of_numbers(cls: Any) -> bool:
+    """Whether the values of a class are single numbers, by the grad that they begin with."""
+    try:
+        return np.ndim(cls(np.ones(2)).grad) == 0
+    except Exception:
+        return True
+
+
+def _hands_on(tape: Tape, module: ModuleType, arrays: tuple) -> bool:
+    """Whether an operation hands gradients on to operands of several shapes: it need not."""
+    try:
+        made = tape(module)
+        y, cache = made.forward(*arrays)
+        made.backward(np.ones_like(y), cache)
+    except ContractError:
+        return True
+    except Exception:
+        return False
+    return True
 
 
 def _finite(tape: Tape, module: ModuleType, arrays: tuple) -> bool:

@@ -21,7 +21,7 @@ _ENTRY = re.compile(
 )
 _RANGE = re.compile(r"0\s*<=?\s*[\w\[\], ]+?\s*<\s*([A-Za-z_]\w*|\d+)")
 _WHOLE = re.compile(
-    r"\b(labels?|indices|index|ids?|integers?|ints?|words?|int64|class(?:es)?)\b", re.I
+    r"\b(labels?|indices|index|ids?|integers?|ints?|word ids|int64|targets? class(es)?)\b", re.I
 )
 _BY = re.compile(r"\b([A-Za-z0-9_]+)\s?x\s?([A-Za-z0-9_]+)\b (?:array|matrix|vector)")
 _LIST = re.compile(r"\blists? of (?:integers?|ints?|indices|ids)\b", re.I)

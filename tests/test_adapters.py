@@ -166,6 +166,80 @@ def test_a_tape_that_overwrites_is_told(tmp_path):
     assert [f.kind for f in report.findings] == ["overwrites-instead-of-accumulates"]
 
 
+STEPS = """
+import numpy as np
+
+class Dense:
+    def __init__(self, input_size, output_size):
+        self.weights = np.random.randn(output_size, input_size)
+
+    def forward(self, input):
+        self.input = input
+        return np.dot(self.weights, self.input)
+
+    def backward(self, output_gradient, learning_rate):
+        dx = np.dot(self.weights.T, output_gradient)
+        self.weights -= learning_rate * np.dot(output_gradient, self.input.T)
+        return dx
+
+class Value:
+    def __init__(self, data, _children=()):
+        self.data, self.grad, self._prev = data, 0, set(_children)
+        self._backward = lambda: None
+
+    def __mul__(self, other):
+        out = Value(self.data * other.data, (self, other))
+        def _backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+        out._backward = _backward
+        return out
+"""
+
+
+def test_a_step_taken_within_the_backward_and_values_that_are_numbers(tmp_path):
+    path = tmp_path / "steps.py"
+    path.write_text(STEPS)
+    for name, arguments in (("Dense", {"input", "weights"}), ("Value.__mul__", {"self", "other"})):
+        report = checked(f"{path}::{name}")[0]
+        assert report.verdict == "pass" and set(report.arguments) == arguments
+
+
+DERIVATIVES = """
+import numpy as np
+
+def sigmoid(x):
+    "x: of shape (N, D)"
+    return 1 / (1 + np.exp(-x))
+
+def sigmoid_derivative(a):
+    return a * (1 - a)
+
+def tanh(x):
+    "x: of shape (N, D)"
+    return np.tanh(x)
+
+def tanh_prime(z):
+    return 1 - np.tanh(z) ** 2
+
+def zero(x):
+    return 0 * x
+
+def zero_grad(params):
+    params.clear()
+"""
+
+
+def test_a_derivative_may_be_of_the_input_or_of_the_output(tmp_path):
+    path = tmp_path / "activations.py"
+    path.write_text(DERIVATIVES)
+    checks = resolve(str(path))
+    assert [c.name for c in checks] == ["sigmoid", "tanh"]
+    for check in checks:
+        subjects = check.subjects(0, False)
+        assert {check_subject(s, twin=False).verdict for s in subjects} == {"pass"}
+
+
 PLAIN = """
 import numpy as np
 

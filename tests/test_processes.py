@@ -1,6 +1,8 @@
 """Targets on every core: in order, the same as from one, and none lost with its neighbour."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,17 @@ def test_results_come_in_the_order_of_the_tasks(last_first):
 def test_a_process_that_dies_takes_nothing_along():
     found = [*in_processes(eval, [SLOW, ABORTS, "2"], lambda task: "died")]
     assert found == [None, "died", 2]
+
+
+def test_what_never_ends_is_ended_with_the_rest():
+    before = set(multiprocessing.active_children())
+    found = in_processes(eval, [QUICK, "__import__('time').sleep(600)"], str)
+    assert next(found) == 1
+    ours = set(multiprocessing.active_children()) - before
+    found.close()
+    for process in ours:
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
 
 
 def without_seconds(checks):
