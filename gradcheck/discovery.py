@@ -164,7 +164,7 @@ def _subjects(
             # sizes of 1 among them, where the forward takes those
             if k < 3 or configurations.runs(subject, backward=True):
                 yield subject
-            if k == 0:
+            if k < 3:  # whether windows overlap, say, depends on the sizes
                 yield from configurations.varied(subject, options)
 
 

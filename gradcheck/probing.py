@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from types import FunctionType
 from typing import Any
 
@@ -89,12 +89,12 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
             given = {*sizes, *init.arrays, *init.numbers}
             for option in configurations.variations(found.cls, given):
                 made = _made(found, complete, init, sizes, list(shapes), seed, option)
-                varied = next(made, None)
-                ((name, value),) = option.items()
-                if isinstance(varied, Subject) and configurations.judged(
-                    varied, first, name, value
-                ):
-                    yield varied
+                (chosen,) = option.items()
+                for varied in islice(made, 3):  # whether windows overlap depends on the sizes
+                    if isinstance(varied, Subject) and configurations.judged(
+                        varied, first, *chosen
+                    ):
+                        yield varied
             return
         if isinstance(first, Subject):
             second = second or (first, made)
