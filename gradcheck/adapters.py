@@ -249,11 +249,15 @@ def is_closure(f: Callable) -> bool:
     return bool(found) and all(found)
 
 
-def paired(name: str, f: Callable, backward_name: str, g: Callable) -> Pair | None:
-    """How two functions go together; None where they are a pair of the convention."""
+def paired(
+    name: str, f: Callable, backward_name: str, g: Callable, outputs: int | None
+) -> Pair | None:
+    """How two functions go together; None where they are a pair of the convention.
+
+    `outputs` is how many values f returns, where that is known.
+    """
     inputs = list(positional(f))
     required = [n for n, p in positional(g).items() if p.default is p.empty]
-    outputs = arity(f)
     pair = _ordered(inputs, required, outputs)
     if pair is None:
         return None

@@ -1,8 +1,11 @@
 """Targets of the command line: a shipped name, a file, a folder, a module."""
 
+import contextlib
 import difflib
 import importlib
 import inspect
+import io
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -155,17 +158,39 @@ def _subjects(
         if known.unknown:
             raise arguments.asked(f"{source}::{found.name}", known)
         options = configurations.defaults(found.f, {**known.arrays, **known.numbers})
-        for k, drawn in enumerate(known.draws(seed)):
-            arrays, config = _ordered(found.f, drawn.values)
-            # a compiler takes long: two points are enough for it
-            subject = found.subject(
-                arrays, options | config, drawn.axes, seed=seed + k, twin=twin and k < 2
-            )
-            # sizes of 1 among them, where the forward takes those
-            if k < 3 or configurations.runs(subject, backward=True):
-                yield subject
-            if k < 3:  # whether windows overlap, say, depends on the sizes
-                yield from configurations.varied(subject, options)
+        refused, taken = None, 0
+        for more in range(4):  # sizes that the forward refuses are drawn anew
+            for k, drawn in enumerate(known.draws(seed + 1000 * more)):
+                arrays, config = _ordered(found.f, drawn.values)
+                # a compiler takes long: two points are enough for it
+                subject = found.subject(
+                    arrays, options | config, drawn.axes, seed=seed + k, twin=twin and k < 2
+                )
+                if k < 3 and _refuses(subject):
+                    refused = refused or subject
+                # sizes of 1 among them, where the forward takes those
+                elif k < 3 or configurations.runs(subject, backward=True):
+                    taken += 1
+                    yield subject
+                    if k < 3:  # whether windows overlap, say, depends on the sizes
+                        yield from configurations.varied(subject, options)
+            if taken:
+                return
+        if refused:
+            yield refused
+
+
+def _refuses(subject: Subject) -> bool:
+    """Whether the forward says itself that it does not take these arrays."""
+    try:
+        with np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            subject.run()
+    except (ValueError, AssertionError) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return (last.line or "").startswith(("raise", "assert")) or ": raise" in (last.line or "")
+    except Exception:  # the check will say so
+        return False
+    return False
 
 
 def _of_cases(found: Found, makers: Any, seed: int, twin: bool) -> Iterator[Subject]:

@@ -89,6 +89,8 @@ class Found:
         match self.how:
             case None:
                 assert self.g is not None
+                if other := _without_cache(self, arrays, config):
+                    return replace(self, how=other).subject(arrays, config, axes, seed=seed)
                 return pair(self.f, self.g, arrays, config, name=self.name, axes=axes)
             case Loss():
                 how, arrays, more = _of_loss(
@@ -215,8 +217,9 @@ def _pairs(module: ModuleType, own: dict[str, Any]) -> Iterator[Found]:
         if not ending or not forward:
             continue
         f = own[forward]
-        how = adapters.paired(forward, f, name, g)
-        if how is None and not borders.library(module):
+        how = adapters.paired(forward, f, name, g, adapters.arity(f))
+        drawn = "random" in f.__code__.co_names  # from NumPy's generator: it is seeded each time
+        if how is None and not borders.library(module) and not drawn:
             yield Found(stem, "pair", module, f, None, g)
         elif how is None:
             yield Found(stem, "pair", module, f, Pair(forward, name), g)
@@ -282,6 +285,23 @@ def _may_lack_dy(found: Found, arrays: tuple) -> None:
         f"{np.shape(y)}, not entry by entry: a Jacobian is no gradient; wanted "
         f"{found.g.__name__}(dy, ...)"
     )
+
+
+def _without_cache(found: Found, arrays: tuple, config: dict[str, Any]) -> Pair | None:
+    """How a pair goes together whose forward turns out to return y alone."""
+    assert found.g is not None
+    if set(positional(found.f)).isdisjoint(positional(found.g)):
+        return None
+    try:
+        with np.errstate(all="ignore"), layers.seeded():
+            y = found.f(*copied(arrays), **config)
+    except Exception:  # the check will say so
+        return None
+    name, back = (getattr(f, "__name__", "") for f in (found.f, found.g))
+    known = vars(found.module).get(name) is found.f and vars(found.module).get(back) is found.g
+    if isinstance(y, tuple) or not known:
+        return None
+    return adapters.paired(name, found.f, back, found.g, 1)
 
 
 def _of_input_or_output(found: Found, arrays: tuple) -> Pair:

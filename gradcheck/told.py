@@ -93,6 +93,7 @@ def in_docstring(text: str | None) -> dict[str, Told]:
 def _entries(text: str) -> list[tuple[list[str], str]]:
     """(names, words) of each line that begins with names, with the lines that go on."""
     entries: list[tuple[list[str], str]] = []
+    text = re.sub(r"[.;]\s+(?=[A-Za-z_]\w*\s*:)", "\n", text)  # several in one line
     for line in text.splitlines():
         match = _ENTRY.match(line)
         if re.match(r"\s*(returns?|outputs?|raises)\b", line, re.I):
