@@ -23,7 +23,10 @@ from gradcheck.subjects import Subject
 from gradcheck.tapes import Tape, points
 from gradcheck.told import INTS, ShapeError, Told, in_docstring, in_line
 
-WANTED = "wanted a function f, or f_forward, and its f_backward"
+WANTED = (
+    "wanted a function f, or f_forward, and its f_backward; a class with forward and backward; "
+    "or a loss that returns its gradients"
+)
 
 
 @dataclass(frozen=True)

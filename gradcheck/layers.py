@@ -48,6 +48,9 @@ class Fixed:
 
     value: Any
 
+    def __repr__(self) -> str:
+        return f"an array of shape {np.shape(self.value)}, of which no gradient is given"
+
 
 def freed(a: Any) -> Any:
     """The value of an argument, of a fixed one a copy."""

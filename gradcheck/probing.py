@@ -123,7 +123,7 @@ def of_globals(found: Found, known: Wanted, seed: int) -> Iterator[Subject]:
         rng = np.random.default_rng([seed, k])
         sizes = losses.resized(found.module, found.f, rng)
         named = {n: sizes[v] for n, v in numbers.items() if v in sizes}
-        length = next(n for n in (4, 3, 5, 6, 8) if n not in sizes.values())
+        length = next(n for n in (3, 4, 5, 6, 8) if n not in sizes.values())
         open_ = [n for n in axes(f) if n != "T"]
         classes = next((v for n, v in named.items() if CLASSES.search(n)), 0)
         classes = classes or min(sizes.values(), default=2)
