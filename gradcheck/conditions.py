@@ -29,6 +29,7 @@ def _told(finding: Finding, cases: list[Report]) -> Finding:
 
     wrong = [facts(r.case) for r in cases if shows(r)]
     right = [facts(r.case) for r in cases if not shows(r) and r.verdict in ("pass", "kink")]
+    right = [case for case in right if case not in wrong]  # too small to show it
     sentence = contrast(wrong, right)
     return replace(finding, why=(sentence, *finding.why)) if sentence else finding
 

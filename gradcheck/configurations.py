@@ -95,7 +95,8 @@ def varied(subject: Subject, options: dict[str, Any]) -> Iterator[Subject]:
     """The subject with one option after the other as it is not by default, where that is judged."""
     for name, default in options.items():
         for value in others(name, default):
-            other = replace(subject, config={**subject.config, name: value})
+            # a compiler takes long: differences will do
+            other = replace(subject, config={**subject.config, name: value}, twin=None)
             if judged(other, subject, name, value):
                 yield other
 

@@ -353,6 +353,11 @@ def _of_loss(
         paths = losses.matched(returned, all_names, values, listed)
     except Exception:  # the check will say where it broke off
         paths = tuple((1,) if is_float(a) else None for a in values)
+    # what it gives no gradient of keeps its own value
+    kept = [k for k, p in enumerate(paths) if p or k < len(arrays)]
+    own = {n: v for n, v in own.items() if paths[all_names.index(n, len(arrays))]}
+    how = replace(how, parameters=tuple(own))
+    values, paths = [values[k] for k in kept], tuple(paths[k] for k in kept)
     if not any(paths):
         raise InputError(f"{found.name}: none of what it returns is a gradient of its arguments")
     values = [

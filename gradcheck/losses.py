@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters import LOSS, is_gradient, returned_names, returns, tree
+from gradcheck.adapters import LOSS, is_gradient, returned_names, returns
 from gradcheck.layers import freed, methods, seeded
 from gradcheck.subjects import Adapted, ContractError, is_float
 
@@ -138,12 +138,10 @@ def parameters_of(module: ModuleType, f: Any) -> list[str]:
         read |= set(g.__code__.co_names)
         called = [vars(module).get(n) for n in g.__code__.co_names]
         queue += [c for c in called if isinstance(c, FunctionType) and c.__module__ == f.__module__]
-    node = tree(f)
-    order = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)] if node else []
     own = [n for n in vars(module) if n in read and is_float(vars(module)[n])]
-    wanted = {n[1:].lstrip("_") for n in returned_names(f) if n.startswith("d")}
-    named = [n for n in own if n in wanted]
-    return sorted(named or own, key=lambda n: order.index(n) if n in order else len(order))
+    listed = [n[1:].lstrip("_") for n in returned_names(f) if n.startswith("d")]
+    in_dict = any("grads" in n.lower() for n in returned_names(f))
+    return [n for n in listed if n in own] or (own if in_dict else [])
 
 
 def resized(module: ModuleType, f: FunctionType, rng: np.random.Generator) -> dict[int, int]:

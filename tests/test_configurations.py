@@ -80,14 +80,14 @@ def test_options_are_varied_where_they_run(tmp_path):
     assert report.verdict == "pass"
     seen = {tuple(s.config.items()) for s in subjects}
     usual = {"size": 2, "stride": 2, "verbose": False}
-    others = ({"size": 3}, {"stride": 1}, {"verbose": True})  # 3 is no stride
+    others = ({"size": 3}, {"stride": 1}, {"verbose": True})  # it refuses a stride of 3
     assert seen == {tuple({**usual, **other}.items()) for other in ({}, *others)}
 
 
 def test_a_finding_names_the_option(tmp_path):
     _, report = examined(tmp_path, POOL.format("="))
     (finding,) = report.findings
-    assert finding.why[0] == "wrong at stride=1, right at stride=2"  # one window of 3 is alone
+    assert finding.why[0] == "wrong where windows overlap, right where windows do not overlap"
 
 
 def test_options_beside_cases_are_varied(tmp_path):

@@ -159,11 +159,32 @@ def test_what_is_hard_is_tried():
     assert not any(np.all(s.arrays[1] == 1) for s in found["layernorm"])
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda p: f"{p.check}-{p.after[:30]!r}")
-def test_a_planted_defect_is_found(tmp_path, planted):
-    (check,) = resolve(f"{written(tmp_path, planted.text(), planted.file)}::{planted.check}")
-    verdicts = (check_subject(s, 0, twin=False).verdict for s in check.subjects(0, False))
-    assert "fail" in verdicts
+def together():
+    """Defects that one file can hold: of different functions that do not call each other."""
+    batches = []
+    for planted in PLANTED:
+        words = {planted.check, *(set(planted.check.split("_")) & {"rnn", "lstm", "batchnorm"})}
+        for batch, taken in batches:
+            if batch[0].file == planted.file and not words & taken:
+                break
+        else:
+            batches.append(([], set()))
+            batch, taken = batches[-1]
+        batch.append(planted)
+        taken |= words
+    return [batch for batch, _ in batches]
+
+
+@pytest.mark.parametrize("batch", together(), ids=lambda b: "-".join(p.check for p in b)[:40])
+def test_planted_defects_are_found(tmp_path, batch):
+    text = (HERE / batch[0].file).read_text()
+    for planted in batch:
+        assert text.count(planted.before) == 1
+        text = text.replace(planted.before, planted.after)
+    found = subjects(written(tmp_path, text, batch[0].file))
+    for planted in batch:
+        verdicts = (check_subject(s, 0, twin=False).verdict for s in found[planted.check])
+        assert "fail" in verdicts, planted
 
 
 def diagnosis(tmp_path, planted: Planted):
@@ -262,6 +283,23 @@ def test_a_namesake_with_other_parameters_is_left_alone(tmp_path):
     (check,) = [c for c in resolve(str(file)) if c.name == "affine"]
     assert not hasattr(getattr(check.subjects, "__self__", None), "op")
     assert "relu" in subjects(file)
+
+
+def test_a_case_without_a_size_says_which(tmp_path):
+    text = SCALE.format("x * k, k").replace('"N": 3', '"M": 3')
+    with pytest.raises(ValueError, match=r"a case of x gives no size of axis N \(it gives M, x, k"):
+        subjects(written(tmp_path, text, "scales.py"))
+
+
+def test_a_suite_of_another_sort_is_left_alone(tmp_path):
+    cards = "SUITE = 'hearts'\n\n\ndef relu_forward(x):\n    return abs(x), x\n"
+    cards += "\n\ndef relu_backward(dout, x):\n    return dout * (2 * (x > 0) - 1)\n"
+    assert list(subjects(written(tmp_path, cards, "cards.py"))) == ["relu"]
+
+
+@pytest.mark.parametrize("name", ["conv_naive", "conv_forward_naive", "conv_backward_naive"])
+def test_a_pair_is_found_by_any_of_its_names(name):
+    assert [c.name for c in resolve(f"{HERE / 'layers.py'}::{name}")] == ["conv_naive"]
 
 
 def test_inputs_of_the_file_come_before_those_of_a_suite(tmp_path):
