@@ -285,6 +285,23 @@ def test_a_namesake_with_other_parameters_is_left_alone(tmp_path):
     assert "relu" in subjects(file)
 
 
+def test_a_case_without_a_size_says_which(tmp_path):
+    text = SCALE.format("x * k, k").replace('"N": 3', '"M": 3')
+    with pytest.raises(ValueError, match=r"a case of x gives no size of axis N \(it gives M, x, k"):
+        subjects(written(tmp_path, text, "scales.py"))
+
+
+def test_a_suite_of_another_sort_is_left_alone(tmp_path):
+    cards = "SUITE = 'hearts'\n\n\ndef relu_forward(x):\n    return abs(x), x\n"
+    cards += "\n\ndef relu_backward(dout, x):\n    return dout * (2 * (x > 0) - 1)\n"
+    assert list(subjects(written(tmp_path, cards, "cards.py"))) == ["relu"]
+
+
+@pytest.mark.parametrize("name", ["conv_naive", "conv_forward_naive", "conv_backward_naive"])
+def test_a_pair_is_found_by_any_of_its_names(name):
+    assert [c.name for c in resolve(f"{HERE / 'layers.py'}::{name}")] == ["conv_naive"]
+
+
 def test_inputs_of_the_file_come_before_those_of_a_suite(tmp_path):
     more = "\nCASES = {'relu': lambda rng: (rng.normal(size=(7, 11)),)}\n"
     file = written(tmp_path, (HERE / "layers.py").read_text() + more)

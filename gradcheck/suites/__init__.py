@@ -25,8 +25,10 @@ def of(module: ModuleType) -> list[Known]:
     from gradcheck.suites import cs231n, nnfs
 
     own, cases = getattr(module, "SUITE", ()), getattr(module, "CASES", {})
-    several = recognise(module, (*cs231n.SUITE, *nnfs.SUITE, *own))
-    found = {r.name: r for r in several if r.name not in cases}  # one's own comes last
+    several = own if isinstance(own, (list, tuple)) else ()  # others may use the name otherwise
+    own = [entry for entry in several if isinstance(entry, (Op, Class, Network))]
+    known = recognise(module, (*cs231n.SUITE, *nnfs.SUITE, *own))
+    found = {r.name: r for r in known if r.name not in cases}  # one's own comes last
     return sorted(found.values(), key=lambda r: r.functions[-1].__code__.co_firstlineno)
 
 

@@ -134,7 +134,8 @@ class RecognisedClass:
         given = draw(names, self.cls.axes, case, np.random.default_rng([seed, k]))
         moving = tuple(self.cls.gradients)
         arrays = tuple(np.asarray(given.pop(n)) for n in moving)
-        made = Instance(self.cls, moving, {n: v for n, v in given.items() if v is not None})
+        alone = replace(self.cls, cases=())  # they may draw by what cannot be pickled
+        made = Instance(alone, moving, {n: v for n, v in given.items() if v is not None})
         functions = made(self.module)
         subject = pair(functions.forward, functions.backward, arrays, name=self.name)
         return replace(

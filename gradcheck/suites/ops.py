@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.inputs import InputError
 from gradcheck.layers import seeded
 from gradcheck.samples import leaves
 from gradcheck.shapes import Axis, read, shape
@@ -92,7 +93,17 @@ def draw(
     case: dict[str, Any],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """The arguments of these names in a case."""
+    """The arguments of these names in a case.
+
+    Raises:
+        InputError: the case gives no size of an axis.
+    """
+    wanted = [a.name for several in axes.values() for a in several if a.name]
+    if missing := [name for name in wanted if name not in case]:
+        raise InputError(
+            f"SUITE: a case of {', '.join(axes)} gives no size of axis {missing[0]} (it gives "
+            f'{", ".join(case) or "nothing"}); add "{missing[0]}": 3'
+        )
 
     def value(given: Any, size: tuple[int, ...] | None) -> Any:
         if isinstance(given, dict):
