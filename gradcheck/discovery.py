@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck import arguments, catalogue, configurations, inputs, probing, suites
-from gradcheck.found import Found, find
+from gradcheck.finding import find
+from gradcheck.found import Found
 from gradcheck.layers import positional
 from gradcheck.loading import NoPairError, files, load
 from gradcheck.loading import TargetError as TargetError

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.found import Found, find
+from gradcheck.finding import find
+from gradcheck.found import Found
 from gradcheck.layers import positional
 from gradcheck.subjects import Subject
 from gradcheck.suites.ops import axes, draw, runs, shown
