@@ -67,9 +67,14 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
     kinds = {k for n in names.values() for k in (n.kind, *n.alternatives)}
     # a repair leaves y as it is
     finite = all(np.isfinite(v).all() for v in subjects[0].run().y)
-    found = None
+    found, notes = None, report.notes
     if finite:
-        found = repairing.repair(subjects, lines, trusted, seconds, seed=seed, kinds=sorted(kinds))
+        try:
+            found = repairing.repair(
+                subjects, lines, trusted, seconds, seed=seed, kinds=sorted(kinds)
+            )
+        except RuntimeError as error:  # the rest is worth saying
+            notes = (*notes, str(error))
     sized = len({_sizes(s) for s in subjects}) > 1
     harmless = [f for f in report.findings if f.kind == "kink-convention"]
     wrong_ones = [f for f in report.findings if f not in harmless]
@@ -81,7 +86,7 @@ def _diagnosed(report: Report, subjects: Sequence[Subject], seed: int, seconds: 
         others = [replace(f, fix=None, why=()) for f in others]
     first = replace(first, why=(*_measured(report, first.argument), *first.why))
     case = subjects[0].case()
-    return replace(report, message=first.message, findings=(first, *others), case=case)
+    return replace(report, message=first.message, findings=(first, *others), case=case, notes=notes)
 
 
 def _rank(finding: Finding) -> int:

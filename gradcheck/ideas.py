@@ -195,7 +195,7 @@ class _Ideas:
                     yield self.idea("order", stmt, whole, new)
 
     def unpacked(self, stmt: ast.stmt) -> Iterator[Idea]:
-        """One more of several results under a name, or one under another."""
+        """One more of several results under a name, one under another, or one less."""
         target = stmt.targets[0] if isinstance(stmt, ast.Assign) else None
         if not isinstance(target, ast.Tuple):
             return
@@ -214,6 +214,8 @@ class _Ideas:
 
             return Idea((stmt.lineno, stmt.col_offset), (other,), edit)
 
+        for k in range(len(target.elts) if len(target.elts) > 2 else 0):
+            yield idea([*target.elts[:k], *target.elts[k + 1 :]])
         for name in (n for n in self.given.read if n not in here):
             fresh = ast.copy_location(ast.Name(name, ast.Store()), target)
             for k in range(len(target.elts) + 1):

@@ -139,10 +139,10 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
             return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
-    if bare(old, is_sliced) == bare(new, is_sliced):
-        pairs = zip(*([n for n in ast.walk(k) if is_sliced(n)] for k in (old, new)), strict=True)
-        if sum(not same(a, b) for a, b in pairs) > 1:
-            return "time-shift" if about.looped in names_in(old) else "misaligned"
+    slices = [[n for n in ast.walk(s) if is_sliced(n)] for s in (old, new)]
+    moved = sum(not same(a, b) for a, b in zip(*slices, strict=False))
+    if moved > 1 and bare(old, is_sliced) == bare(new, is_sliced):
+        return "time-shift" if about.looped in names_in(old) else "misaligned"
     axes = [re.sub(r"arg='axis', value=\w+\(value=.*?\)", "axis", ast.dump(s)) for s in (old, new)]
     if axes[0] == axes[1]:
         return "wrong-axis"

@@ -14,7 +14,7 @@ from typing import Any
 
 from gradcheck.attributes import functions, joined
 from gradcheck.scope import Scope, bound, distance, read
-from gradcheck.syntax import expression, is_module
+from gradcheck.syntax import called, expression, is_module
 
 LARGEST = 40  # nodes of an expression that is used again
 MOST = 400  # such expressions
@@ -59,6 +59,15 @@ class File:
             if isinstance(node, ast.expr) and worth and size(node) <= LARGEST:
                 found.setdefault(ast.dump(node), node)
         return [*found.values()]
+
+    @cached_property
+    def keys(self) -> list[ast.expr]:
+        """The keys of the dicts that are made in a function."""
+        nodes = [n for f in self.functions for n in ast.walk(f)]
+        texts = [ast.unparse(k) for n in nodes if isinstance(n, ast.Dict) for k in n.keys if k]
+        calls = [n for n in nodes if isinstance(n, ast.Call) and called(n) == "dict"]
+        texts += [repr(k.arg) for n in calls for k in n.keywords if k.arg]
+        return [expression(t) for t in dict.fromkeys(texts)]
 
     def span(self, node: Any) -> tuple[int, int]:
         """From where to where a node reaches, in bytes."""
@@ -203,6 +212,7 @@ class Ingredients:
     def indices(self) -> list[ast.expr]:
         found = (n for f in self.file.functions for n in ast.walk(f))
         slices = [n.slice for n in found if isinstance(n, ast.Subscript) and self.knows(n.slice)]
+        slices += self.file.keys
         return [*{ast.dump(s): s for s in slices}.values()]
 
     @cached_property

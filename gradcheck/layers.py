@@ -137,7 +137,9 @@ class Layer:
         """The arguments of the backward."""
         names = list(positional(getattr(cls, self.methods[0])))
         again = {n: given[names.index(n)] for n in self.again}
-        handed, left = [], [dy] if self.upstream else []
+        several = dy if isinstance(dy, tuple) else (dy,)
+        handed: list[Any] = []
+        left = list(several[::-1]) if self.upstream else []
         for name in positional(getattr(cls, self.methods[1])):
             if name in again:
                 handed.append(again[name])
@@ -196,8 +198,6 @@ def examined(
     needed = [
         n for n in rest if positional(getattr(cls, back))[n].default is inspect.Parameter.empty
     ]
-    if len(needed) > 1:
-        raise LayerError(f"{layer.name}.{back} wants {', '.join(needed)}; wanted one dy")
     upstream = len(rest) > 0
     layer = replace(layer, given=len(given), again=again, upstream=upstream, training=training)
     with seeded(), np.errstate(all="ignore"):
@@ -225,8 +225,14 @@ def examined(
                 or (p in empty and len(p) > 1)
             )
         }
-        dy = np.ones_like(y, dtype=np.float64)
-        dy = dy if isinstance(y, np.ndarray) else dy[()]
+        outputs = y if isinstance(y, tuple) else (y,)
+        if len(needed) > len(outputs):
+            raise LayerError(f"{layer.name}.{back} wants {', '.join(needed)}; wanted dy alone")
+        dys = (np.ones_like(v, dtype=np.float64) for v in outputs)
+        ones = tuple(
+            v if isinstance(u, np.ndarray) else v[()] for u, v in zip(outputs, dys, strict=True)
+        )
+        dy: Any = ones if isinstance(y, tuple) else ones[0]
         floats = [k for k, a in enumerate(given) if is_float(a)]
         try:
             returned = getattr(made, back)(*layer.handed(cls, dy, tuple(given)))

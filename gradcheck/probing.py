@@ -26,6 +26,7 @@ _MATRICES = {"W", "w", "weight", "weights"}
 _VECTORS = {"b", "bias", "biases"}
 _SIZES_OF = "sizes_of_the_constructor"
 _SCALES = {"gamma", "beta", "gain"}
+_INDICES = ("idx", "ids", "indices", "index", "tokens", "words")
 _LABELS = ("y", "t", "labels", "targets", "target", "y_true", "label")
 
 
@@ -73,6 +74,8 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
         )
     docs = (inspect.getdoc(found.f), inspect.getdoc(found.cls))
     known = wanted(found.name, found.f, told, docs, TRAINING)
+    said = {a for t in known.arrays.values() if isinstance(t, Told) for a in t.dim_str.split()}
+    init = replace(init, arrays={n: _as_said(t, said) for n, t in init.arrays.items()})
     named = [a for t in init.arrays.values() if isinstance(t, Told) for a in t.dim_str.split()]
     tried, second = None, None
     for shapes in _trials(known, [*sizes, *dict.fromkeys(named)]):
@@ -107,7 +110,7 @@ def subjects(found: Found, told: dict[str, Told], seed: int) -> Iterator[Subject
     words = next(iter(str(tried).splitlines()), "") if tried else "nothing was tried"
     raise InputError(
         f"{found.name}: found no shape of {what} that {found.f.__name__} takes ({words}); say it, "
-        f'e.g. --shapes "{_example(found, sizes)}"'
+        f'e.g. --shapes "{_example(found, init, sizes)}"'
     )
 
 
@@ -210,9 +213,20 @@ def of_dicts(
     )
 
 
-def _example(found: Found, sizes: list[str]) -> str:
-    first = next(iter(positional(found.f)), "x")
-    return f"{first}: n {sizes[0] if sizes else 'd'}"
+def _as_said(told: Any, said: set[str]) -> Any:
+    """Axes in capitals where those of the forward are: W: d m beside x: N D."""
+    if not isinstance(told, Told):
+        return told
+    axes = (a.upper() if a.upper() in said and a not in said else a for a in told.dim_str.split())
+    return replace(told, dim_str=" ".join(axes))
+
+
+def _example(found: Found, init: Wanted, sizes: list[str]) -> str:
+    told = {n: t.dim_str for n, t in init.arrays.items() if isinstance(t, Told)}
+    first = next(iter(told.values()), "d").split()[0]
+    x = next(iter(positional(found.f)), "x")
+    told |= {x: f"n {sizes[0] if sizes else first}"}
+    return "; ".join(f"{n}: {axes}" for n, axes in told.items())
 
 
 def _trials(known: Wanted, sizes: list[str]) -> Iterator[dict[str, Any]]:
@@ -230,6 +244,7 @@ def _trials(known: Wanted, sizes: list[str]) -> Iterator[dict[str, Any]]:
         last = found[0].dim_str.split()[-1]
         found += [Told(f"{s} {batch}") for s in sizes] or [Told(f"{batch} c h w")]
         labels = [Told(batch, INTS, last)] if name in _LABELS else []
+        labels += [Told(batch, INTS, sizes[0])] if name in _INDICES and sizes else []
         return [*labels, *found, Told(batch)]
 
     names = [*known.arrays, *known.unknown]

@@ -80,6 +80,9 @@ def repair(
     Returns:
         The best repair found, or None: the pair is right, its source is not to be had, or nothing
         small makes it right.
+
+    Raises:
+        RuntimeError: the search broke off, by a fault of its own.
     """
     start = time.monotonic()
     job = None if WITHIN in os.environ else _job(subjects, lines, trusted, seconds, seed)
@@ -178,6 +181,8 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
                 what, *rest = messages.get(timeout=max(left, 0.0))
                 if what == "done":
                     return rest[0], None, rest[1]
+                if what == "broke":
+                    raise RuntimeError(f"the search for a fix broke off: {rest[0]}")
                 if what == "end":
                     return None, at, count
                 count += rest[0] != at

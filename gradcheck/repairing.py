@@ -56,10 +56,12 @@ def main() -> None:
         say("try", candidate, seconds)
 
     with np.errstate(all="ignore"):
-        search = Search(job, _module(job), trying)
-        _limit_memory()
-        if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGPROF, late)
-        found = search.run()
-    say("done", found, search.tried)
+        try:
+            search = Search(job, _module(job), trying)
+            _limit_memory()
+            if hasattr(signal, "setitimer"):
+                signal.signal(signal.SIGPROF, late)
+            say("done", search.run(), search.tried)
+        except Exception as error:  # of ours: what candidates raise is caught
+            say("broke", f"{type(error).__name__}: {error}")
     os._exit(0)  # threads of the user's module may still run

@@ -18,7 +18,9 @@ from gradcheck.report import merge
 STYLES = Path(__file__).parent / "styles"
 FILES = {
     "dense_classes.py": ["Dense", "ReLU", "Softmax", "Dropout"],
-    "affine_classes.py": ["Affine", "Sigmoid", "SoftmaxWithLoss", "MatMul"],
+    "affine_classes.py": [
+        *("Affine", "Sigmoid", "SoftmaxWithLoss", "MatMul", "LSTMCell", "Embedding", "TimeAffine"),
+    ],
     "loss_functions.py": ["svm_loss", "softmax_loss_naive", "TwoLayerNet.loss"],
     "conventions.py": [
         *("affine", "sigmoid", "tanh", "mean_squared_error", "multiply", "softmax", "lstm_cell"),
@@ -40,6 +42,7 @@ PLANTED = [
     ("dense_classes.py", "Dense", "self.inputs.T, dvalues", "self.inputs.T, -dvalues", "sign"),
     ("dense_classes.py", "ReLU", "dvalues.copy()", "dvalues", "mutates"),
     ("affine_classes.py", "SoftmaxWithLoss", "dx / len(self.t)", "dx", "mean-vs-sum"),
+    ("affine_classes.py", "LSTMCell", "dc_next + dh_next", "dh_next", "missing-term"),
     ("loss_functions.py", "svm_loss", "dx /= N", "dx /= 2 * N", "constant-factor"),
     ("loss_functions.py", "TwoLayerNet.loss", "(dscores)", "(-dscores)", "sign"),
     ("char_rnn.py", "lossFun", "dby += dy", "dby = dy", "overwrites-instead-of-accumulates"),

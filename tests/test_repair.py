@@ -185,6 +185,38 @@ CASES = {{"masked": lambda rng: (rng.normal(size=rng.integers(3, 7, size=2)),)}}
 """
 
 
+ROWS = """
+def rows(x):
+    lse = np.log(np.exp(x).sum(axis=1))
+    return (lse, lse**3), dict(x=x, lse=lse, slope=3 * lse * lse)
+
+
+def rows_backward(dy, cache):
+    {unpacked} = dy
+    g = d1 + d2 * cache["{key}"]
+    return {g} * np.exp(cache["x"] - cache["lse"][:, None])
+
+
+CASES = {{"rows": lambda rng: (rng.normal(size=rng.integers(3, 7, size=2)),)}}
+"""
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"g": "g"}, {"key": "lse"}, {"unpacked": "d1, d2, d3"}], ids=["axis", "key", "unpack"]
+)
+def test_an_axis_a_key_a_name_too_many(tmp_path, wrong):
+    right = {"unpacked": "d1, d2", "key": "slope", "g": "g[:, None]"}
+    changes, _ = mended(tmp_path, HEAD + ROWS.format(**right | wrong).lstrip(), "rows")
+    assert changes[1][1:] in HEAD + ROWS.format(**right)
+
+
+def test_a_search_that_breaks_off_says_so(tmp_path, monkeypatch):
+    drawn = subjects(tmp_path / "pair_under_repair.py", dense(dx="dy @ w"), "dense")
+    (tmp_path / "pair_under_repair.py").write_text("no longer Python")
+    with pytest.raises(RuntimeError, match="the search for a fix broke off"):
+        repair(drawn)
+
+
 def test_what_is_written_into_is_copied(tmp_path):
     changes, found = mended(tmp_path, HEAD + MASKED.format("dy *= x > 0").lstrip(), "masked")
     assert changes == ["-dy *= x > 0", "+dy = dy * (x > 0)"] and found.kind == "mutates"
