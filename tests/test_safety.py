@@ -187,8 +187,13 @@ def test_ctrl_c_ends_it_and_keeps_what_was_found(write, tmp_path, before, last):
     write("a.py")
     write("b.py", f"{PAIR}{mark}\n{before}\n" if before else hangs)
     write("c.py")
+    # whoever runs the tests may ignore SIGINT, which children inherit
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from gradcheck.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "gradcheck", "a.py", "b.py", "c.py", "--json", "--quick"],
+        [sys.executable, "-c", code, "a.py", "b.py", "c.py", "--json", "--quick"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
