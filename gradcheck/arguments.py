@@ -94,7 +94,9 @@ class Wanted:
 
         found = {n: sampler(below or self.labelled(f)) for n, below in self.whole.items()}
         if _OF_LOG.search(self.name):  # of what has a logarithm within 0 and 1 only
-            found |= {n: between for n in self.arrays if n not in found and _SHARES.match(n)}
+            # an annotation is by someone who gives CASES where any number will not do
+            told = [n for n, a in self.arrays.items() if isinstance(a, Told)]
+            found |= {n: between for n in told if n not in found and _SHARES.match(n)}
         return found
 
     def labelled(self, f: Callable) -> str:

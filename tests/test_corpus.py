@@ -90,6 +90,12 @@ def against_own_forward(subject, dy):
     return seen
 
 
+def at_one_point(a, b):
+    """Whether two subjects have the same inputs and options."""
+    pairs = zip(a.arrays, b.arrays, strict=True)
+    return repr(a.config) == repr(b.config) and all(np.array_equal(x, y) for x, y in pairs)
+
+
 def same_forward(right, wrong):
     """Whether two subjects at one point give the same outputs."""
     ours, theirs = right.run().y, wrong.run().y
@@ -136,7 +142,12 @@ def test_a_mistake_shows_in_the_arguments_it_lists(specimen, tmp_path):
     wrong = next(c for c in resolve(str(file)) if c.name == specimen.pair)
     right = right_draws(specimen.half, specimen.name.rpartition("-")[0], specimen.pair)
     kinds, seen = set(specimen.kinds), set()
-    for (subject, dy, wanted), other in zip(right, subjects(wrong), strict=True):
+    others = subjects(wrong)
+    for subject, dy, wanted in right:
+        # options beside the cases are varied as far as the pair runs, which a wrong one may not
+        other = next((s for s in others if at_one_point(s, subject)), None)
+        if other is None:
+            continue
         if kinds & UNSEEN_IN_NUMBERS and kinds & impurities(other, dy):
             return
         try:
