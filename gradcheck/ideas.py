@@ -14,6 +14,7 @@ from typing import Any
 
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
+from gradcheck.scope import written_into
 from gradcheck.syntax import (
     AXIS,
     axis_of,
@@ -176,7 +177,7 @@ class _Ideas:
             loops = [b for a, b in pairs if a is stmt and isinstance(b, (ast.For, ast.While))]
             places += [(b, True) for b in loops]
         for writer, after in places:
-            for name in sorted(_written_into(writer) & set(self.given.names)):
+            for name in sorted(written_into(writer) & set(self.given.names)):
                 new = ast.parse(f"{name} = {name}.copy()").body[0]
                 ast.fix_missing_locations(ast.copy_location(new, stmt))
                 yield self.inserted(stmt, new, after)
@@ -318,17 +319,6 @@ class _Ideas:
                 for other in expressions:
                     for kind, op in joins:
                         yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
-
-
-def _written_into(tree: ast.AST) -> set[str]:
-    """Names of arrays of which a tree writes entries."""
-    stored = (n for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Store))
-    targets = [n.value for n in stored if isinstance(n, ast.Subscript)]
-    targets += [n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign)]
-    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
-        targets += call.args[:1] if called(call) in ("at", "copyto", "put", "putmask") else []
-        targets += [k.value for k in call.keywords if k.arg == "out"]
-    return {n.id for n in targets if isinstance(n, ast.Name)}
 
 
 def values(stmt: ast.stmt) -> Iterator[Site]:

@@ -38,9 +38,8 @@ class Repair:
     """Edits after which the gradients are right, verified.
 
     `diff` is that of the file; `kind` the name of the mistake that the edits undo, "" where they
-    do not say; `alternatives` are the edits of others that are right too, `kinds` the names of all.
-    `small` says that one small edit does, which brings in nothing that was not there. `original`
-    and `text` are the file before and after.
+    do not say; `alternatives` are the edits of others that are right too. `original` and `text`
+    are the file before and after.
     """
 
     edits: tuple[Change, ...]
@@ -52,8 +51,6 @@ class Repair:
     seconds: float
     original: str
     text: str
-    kinds: tuple[str, ...] = ()
-    small: bool = False
 
 
 def repair(
@@ -107,8 +104,6 @@ def repair(
         time.monotonic() - start,
         text,
         mended,
-        tuple(dict.fromkeys(r.kind for r in (best, *others))),
-        best.small,
     )
 
 

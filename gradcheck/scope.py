@@ -124,3 +124,14 @@ def written(stmt: ast.stmt) -> set[str]:
     if isinstance(stmt, ast.Expr) and called(stmt.value) == "at":
         into = stmt.value.args[:1]  # type: ignore[attr-defined]
     return bound(stmt) | {n for t in into for n in read(t)}
+
+
+def written_into(tree: ast.AST) -> set[str]:
+    """Names of arrays of which a tree writes entries."""
+    stored = (n for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Store))
+    targets = [n.value for n in stored if isinstance(n, ast.Subscript)]
+    targets += [n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign)]
+    for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+        targets += call.args[:1] if called(call) in ("at", "copyto", "put", "putmask") else []
+        targets += [k.value for k in call.keywords if k.arg == "out"]
+    return {n.id for n in targets if isinstance(n, ast.Name)}

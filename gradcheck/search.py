@@ -68,14 +68,13 @@ class Job:
 class Right:
     """Edits after which the pair is right, the mistake that they undo, the text with all of them.
 
-    `order` is when the last of them was tried; `small` whether one edit does, and no insertion.
+    `order` is when the last of them was tried.
     """
 
     edits: tuple[Edit, ...]
     kind: str
     source: str
     order: tuple
-    small: bool
 
 
 @dataclass(frozen=True)
@@ -314,8 +313,7 @@ class Search:
         if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
             kind = self.kinds[0]
         kind = broken or kind
-        small = len(made) == 1 and not candidate.order[0]
-        return Right(made, kind, source, candidate.order, small)
+        return Right(made, kind, source, candidate.order)
 
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> frozenset[int]:
         """The arguments whose gradients are wrong with a candidate in place of the original."""
