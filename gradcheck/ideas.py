@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from gradcheck.alike import Idea, alike, everywhere
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
-from gradcheck.scope import written_into
+from gradcheck.scope import Scope, written_into
 from gradcheck.syntax import (
     AXIS,
     axis_of,
@@ -43,15 +44,6 @@ _FACTOR = """
     ignores-upstream
 """
 MISSING = {"term": _TERM.split(), "factor": _FACTOR.split()}
-
-
-@dataclass(frozen=True)
-class Idea:
-    """A statement as it could be: where it is, its new nodes, and the edit that writes it."""
-
-    at: tuple[int, int]  # line and column
-    new: tuple[ast.stmt, ...]
-    edit: Callable[[], Edit]
 
 
 @dataclass(frozen=True)
@@ -88,11 +80,11 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, given.products))
         yield (i for s in chosen for i in work.joined(s, given.scaled))
     else:
-        yield (i for s in chosen for i in work.uncropped(s))
+        yield (i for s in chosen for i in (*work.uncropped(s), *alike(file, s, work.similar)))
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
-        yield (i for s in chosen for i in (*work.applied(s), *work.everywhere(s)))
+        yield (i for s in chosen for i in (*work.applied(s), *everywhere(file, s)))
         yield (i for s in chosen for i in work.repeated(s))
 
 
@@ -116,6 +108,7 @@ class _Ideas:
     def __init__(self, file: File, given: Ingredients):
         self.file, self.given = file, given
         self.blocks = [*blocks(given.function)]
+        self.similar = Scope.of(given.function).with_names(given.names).similar()
 
     def idea(self, kind: str, stmt: ast.stmt, site: Site, new: ast.expr) -> Idea:
         if not hasattr(new, "lineno"):
@@ -123,7 +116,7 @@ class _Ideas:
 
         def edit() -> Edit:
             start, end = self.file.span(site.node)
-            return self.written(kind, stmt, start, end, self.words(site, new))
+            return self.file.written(kind, stmt, start, end, self.words(site, new))
 
         return Idea((stmt.lineno, stmt.col_offset), (site.put(new),), edit)
 
@@ -141,19 +134,9 @@ class _Ideas:
             for field, value in ast.iter_fields(parent):
                 if value is site.node or (isinstance(value, list) and site.node in value):
                     kept = old if strength(site.node) >= wanted(parent, field) else f"({old})"
-                    hole = changed(new, {id(site.node)}, ast.Name(KEPT, ast.Load()))
+                    hole = changed(new, {id(site.node): ast.Name(KEPT, ast.Load())})
                     return spelled(hole, site.node, least, old).replace(KEPT, kept)
         return spelled(new, site.node, least, old)
-
-    def written(self, kind: str, stmt: ast.stmt, start: int, end: int, words: str) -> Edit:
-        """The edit that puts words from start to end of a statement."""
-        data, (first, last) = self.file.data, self.file.span(stmt)
-        after = data[first:start] + words.encode() + data[end:last]
-        lost = data[first:last].count(b"\n") - after.count(b"\n")
-        edited = data[:first] + after + b"\n" * lost + data[last:]
-        line = data[:start].count(b"\n") + 1
-        texts = data[first:last].decode(), after.decode(), edited.decode()
-        return Edit(kind, line, *texts, start, True)
 
     def copied(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A copy, of what is written into: x = x + y for x += y, x.copy() for x."""
@@ -164,7 +147,7 @@ class _Ideas:
             words = ast.unparse(new)
 
             def edit() -> Edit:
-                return self.written("accumulate", stmt, *self.file.span(stmt), words)
+                return self.file.written("accumulate", stmt, *self.file.span(stmt), words)
 
             yield Idea((stmt.lineno, stmt.col_offset), (new,), edit)
         for site in values(stmt):
@@ -211,7 +194,9 @@ class _Ideas:
 
             def edit() -> Edit:
                 words = ast.unparse(new)
-                return self.written("name", stmt, start, end, words if opening else words[1:-1])
+                return self.file.written(
+                    "name", stmt, start, end, words if opening else words[1:-1]
+                )
 
             return Idea((stmt.lineno, stmt.col_offset), (other,), edit)
 
@@ -237,23 +222,6 @@ class _Ideas:
                 for index in self.given.indices:
                     yield self.idea("shift", stmt, site, index)
 
-    def everywhere(self, stmt: ast.stmt) -> Iterator[Idea]:
-        """A function left out, and an axis changed, wherever it is in the statement."""
-        calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and len(n.args) == 1]
-        axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
-        alike: dict[str, list[ast.expr]] = {}
-        for node in (*calls, *(k.value for k in axes)):
-            alike.setdefault(ast.dump(node), []).append(node)
-        for spots in alike.values():
-            first, *others = spots
-            if not others:
-                continue
-            if isinstance(first, ast.Call):
-                yield self.in_all(stmt, spots, first.args[0])
-            else:
-                for axis in ("0", "1", "-1"):
-                    yield self.in_all(stmt, spots, expression(axis))
-
     def uncropped(self, stmt: ast.stmt) -> Iterator[Idea]:
         """Slices a : -b counted from the front, as nothing is left of them where b is 0."""
         for site in values(stmt):
@@ -268,18 +236,6 @@ class _Ideas:
                 ast.fix_missing_locations(ast.copy_location(whole, site.node))
                 yield self.idea("index", stmt, site, whole)
 
-    def in_all(self, stmt: ast.stmt, spots: Sequence[ast.expr], new: ast.expr) -> Idea:
-        def edit() -> Edit:
-            start, end = self.file.span(stmt)
-            words = self.file.data[start:end]
-            for spot in sorted(spots, key=lambda s: -self.file.span(s)[0]):
-                a, b = (p - start for p in self.file.span(spot))
-                words = words[:a] + ast.unparse(new).encode() + words[b:]
-            return self.written("function", stmt, start, end, words.decode())
-
-        other = changed(stmt, {id(s) for s in spots}, new)
-        return Idea((stmt.lineno, stmt.col_offset), (other,), edit)
-
     def repeated(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A statement of the file once more, before or after this one."""
         for new in self.given.again:
@@ -293,7 +249,7 @@ class _Ideas:
             start, end = self.file.span(stmt)
             old, words = self.file.data[start:end].decode(), ast.unparse(new)
             both = f"{old}; {words}" if after else f"{words}; {old}"
-            return self.written("statement", stmt, start, end, both)
+            return self.file.written("statement", stmt, start, end, both)
 
         return Idea((stmt.lineno, stmt.col_offset), (stmt, new) if after else (new, stmt), edit)
 

@@ -15,6 +15,7 @@ from gradcheck.looks import (
     is_transposed,
     names_in,
     sizes_in,
+    values_in,
     within,
 )
 from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, same
@@ -146,14 +147,30 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     axes = [re.sub(r"arg='axis', value=\w+\(value=.*?\)", "axis", ast.dump(s)) for s in (old, new)]
     if axes[0] == axes[1]:
         return "wrong-axis"
-    found = _difference(old, new, ())
-    return _of_expression(*found, about) if found else ""
+    name = _of_expression(*_difference(old, new, ()), about)
+    if not name:  # the same at several places, perhaps
+        names = {_of_expression(*place, about) for place in _differences(old, new, ())}
+        name = names.pop() if len(names) == 1 else ""
+    return name
+
+
+def _differences(
+    old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...]
+) -> Iterator[tuple[ast.AST, ast.AST, tuple[ast.AST, ...]]]:
+    """All such pairs of two trees that differ at several places."""
+    differ = [(a, b) for a, b in _pairs(old, new) if not _same(a, b)]
+    inside = all(isinstance(k, ast.AST) for pair in differ for k in pair)
+    if type(old) is type(new) and differ and inside:
+        for a, b in differ:
+            yield from _differences(a, b, (*parents, old))
+    else:
+        yield old, new, parents
 
 
 def _difference(
     old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...]
 ) -> tuple[ast.AST, ast.AST, tuple[ast.AST, ...]]:
-    """The innermost pair of nodes outside which two trees are the same."""
+    """The innermost pair of nodes outside which two trees are the same, and what it is in."""
     if type(old) is type(new):
         pairs = [*_pairs(old, new)]
         differ = [(a, b) for a, b in pairs if not _same(a, b)]
@@ -188,7 +205,7 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
         return "missing-term"
     if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
         return "missing-recurrent-term" if about.looped else "wrong-operand"
-    gained = names_in(new) - names_in(old)
+    gained = values_in(new) - values_in(old)
     if isinstance(old, ast.Constant) and about.upstream & gained:
         return "ignores-upstream"
     if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
@@ -256,7 +273,7 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
                 return "missing-term" if brought else "extra-term"
             if isinstance(whole.op, ast.Pow):
                 return "wrong-operand"
-            if brought and about.upstream & names_in(other):
+            if brought and about.upstream & values_in(other):
                 return "ignores-upstream"
             if is_slope(other):
                 compared = isinstance(other, ast.Compare)

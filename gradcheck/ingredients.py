@@ -8,11 +8,12 @@ gk @ Wk.T where there are gk and Wk.
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from gradcheck.attributes import functions, joined
+from gradcheck.edits import Edit
 from gradcheck.scope import Scope, bound, distance, read
 from gradcheck.syntax import called, expression, is_module
 
@@ -73,6 +74,16 @@ class File:
         """From where to where a node reaches, in bytes."""
         start = self.starts[node.lineno - 1] + node.col_offset
         return start, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def written(self, kind: str, stmt: ast.stmt, start: int, end: int, words: str) -> Edit:
+        """The edit that puts words from start to end of a statement."""
+        data, (first, last) = self.data, self.span(stmt)
+        after = data[first:start] + words.encode() + data[end:last]
+        lost = data[first:last].count(b"\n") - after.count(b"\n")
+        edited = data[:first] + after + b"\n" * lost + data[last:]
+        line = data[:start].count(b"\n") + 1
+        texts = data[first:last].decode(), after.decode(), edited.decode()
+        return Edit(kind, line, *texts, start, True)
 
 
 def _binds(node: ast.stmt) -> set[str]:
@@ -259,20 +270,20 @@ def size(node: ast.AST) -> int:
 
 def filled(form: ast.expr, node: ast.expr) -> ast.expr:
     """A form with a node in the place of its underscore."""
-    return changed(form, {id(n) for n in ast.walk(form) if getattr(n, "id", "") == "_"}, node)
+    return changed(form, {id(n): node for n in ast.walk(form) if getattr(n, "id", "") == "_"})
 
 
-def changed(tree: Any, ids: set[int], new: ast.expr) -> Any:
-    """A tree with another node in some places; what did not change is shared with the old one."""
-    if id(tree) in ids:
-        return new
+def changed(tree: Any, new: Mapping[int, ast.expr]) -> Any:
+    """A tree with other nodes for those of some ids; what did not change is shared."""
+    if id(tree) in new:
+        return new[id(tree)]
     other = None
     for field, value in ast.iter_fields(tree):
         fresh = value
         if isinstance(value, ast.AST):
-            fresh = changed(value, ids, new)
+            fresh = changed(value, new)
         elif isinstance(value, list):
-            parts = [changed(v, ids, new) if isinstance(v, ast.AST) else v for v in value]
+            parts = [changed(v, new) if isinstance(v, ast.AST) else v for v in value]
             if any(a is not b for a, b in zip(parts, value, strict=True)):
                 fresh = parts
         if fresh is not value:

@@ -51,6 +51,14 @@ def names_in(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
+def values_in(node: ast.AST) -> set[str]:
+    """The names whose values count, not only their sizes."""
+    if isinstance(node, ast.Attribute) and node.attr in SIZES:
+        return set()
+    below = (values_in(child) for child in ast.iter_child_nodes(node))
+    return set().union({node.id} if isinstance(node, ast.Name) else (), *below)
+
+
 def is_size(node: ast.AST, sizes: Container[str] = ()) -> bool:
     """Whether a factor is a size: a shape, a length, a name in capitals, or one of `sizes`."""
     names = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute, ast.Call))]

@@ -17,15 +17,16 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from gradcheck.alike import Idea
 from gradcheck.checks import check_subject
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import Idea, ideas, suggested
+from gradcheck.ideas import ideas, suggested
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File
 from gradcheck.instrument import reach
 from gradcheck.schema import CHOICE, Variant, compiled, located, merged
 from gradcheck.subjects import Adapted, Subject, made_of
-from gradcheck.trial import Draw
+from gradcheck.trial import Draw, Wrong
 
 try:
     import resource
@@ -136,7 +137,8 @@ class Search:
         self.deadline = time.process_time() + job.seconds
         self.tried = 0
         self.found: list[Right] = []
-        self.steps: list[tuple[Candidate, frozenset[int]]] = []
+        self.steps: list[tuple[Candidate, Wrong]] = []
+        self.followed: set[tuple[int, Wrong]] = set()
         self.text = Path(job.file).read_bytes().decode()
         # each makes its own pair, as what is held fixed belongs to a subject
         several = [_functions(s, job, module) for s in job.subjects]
@@ -190,11 +192,12 @@ class Search:
                 yield self.larger(self.backwards, wanted, self.suggested)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
+        yield self.seconds()
         yield self.larger(self.backwards, first, small)
+        yield self.seconds()
         yield self.larger(self.backwards, first, large)
         if rest:
             yield [[i for f in self.backwards for i in self.listed(f, self.text, rest)]]
-        yield self.seconds()
         only = [f for f in self.forwards if f not in self.backwards]
         yield self.larger(self.backwards, then, small)
         yield self.larger(self.backwards, rest, small)
@@ -209,9 +212,10 @@ class Search:
         with contextlib.suppress(Exception):
             moved = self.draw.influences(self.job.file)
         last = {k for f in self.backwards if f.__name__ in self.job.trusted for k in _lines(f)}
-        first = {k for k, which in moved.items() if which == self.wrong}
+        wrong = self.wrong.arguments
+        first = {k for k, which in moved.items() if which == wrong}
         first = (first | self.returns) - last
-        rest = {k for k, which in moved.items() if not which >= self.wrong} | last
+        rest = {k for k, which in moved.items() if not which >= wrong} | last
         return first, set(range(1, count + 1)) - first - rest, rest
 
     def listed(self, f: FunctionType, text: str, lines: set[int] | None) -> list[Item]:
@@ -281,8 +285,16 @@ class Search:
     def seconds(self) -> Iterator[list[Item]]:
         """A second edit after each that made more of the gradients right."""
         all_wrong = self.wrong
-        for number, (step, wrong) in enumerate(sorted(self.steps, key=lambda s: len(s[1]))[:STEPS]):
-            self.wrong, self.stage = wrong, f"second {number}"
+        fresh: list[tuple[Candidate, Wrong]] = []
+        for step, wrong in self.steps:  # of those that leave the same wrong, the first in a line
+            mark = step.edit().line, wrong
+            if mark not in self.followed:
+                self.followed.add(mark)
+                fresh.append((step, wrong))
+        self.steps = []
+        fresh.sort(key=lambda s: (len(s[1].arguments), s[1].entries))
+        for number, (step, wrong) in enumerate(fresh[:STEPS]):
+            self.wrong, self.stage = wrong, f"second {len(self.followed)} {number}"
             text = step.edit().source
             items = [i for f in self.backwards for i in self.listed(f, text, None)]
             for candidate in self.candidates(items, text, step.alone()):
@@ -300,7 +312,7 @@ class Search:
         self.tried += 1
         self.say(candidate.key, self.limit)
         wrong = self.outcome(candidate)
-        if wrong < self.wrong and not candidate.before and wrong:
+        if wrong and wrong.less(self.wrong) and not candidate.before:
             self.steps.append((candidate, wrong))
         if not wrong and self.confirmed(candidate):
             self.found.append(self.right(candidate))
@@ -315,15 +327,15 @@ class Search:
         kind = broken or kind
         return Right(made, kind, source, candidate.order)
 
-    def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> frozenset[int]:
-        """The arguments whose gradients are wrong with a candidate in place of the original."""
+    def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> Wrong:
+        """What is wrong with a candidate in place of the original."""
         draw = draw or self.draw
         installed = candidate.installed() if candidate else contextlib.nullcontext()
         try:
             with installed, _limited(self.limit):
                 return draw.wrong(candidate is not None and self.runs_forward(candidate))
         except BaseException:  # whatever a candidate raises, it is not right
-            return frozenset(draw.subject.floats)
+            return Wrong(frozenset(draw.subject.floats))
 
     def runs_forward(self, candidate: Candidate) -> bool:
         """Whether the forward uses what the candidate changes."""

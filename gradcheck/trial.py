@@ -11,9 +11,13 @@ import numpy as np
 from gradcheck import differences, numeric
 from gradcheck.checks import cotangent
 from gradcheck.instrument import Hook, Site, watching
+from gradcheck.samples import TOLERANCE, jacobian
 from gradcheck.subjects import Forward, Subject, copied
 
 Array = np.ndarray
+MOST = (
+    200  # entries of all arguments together, above which the right ones are not sought one by one
+)
 SLACK = 2.0**-30  # of the terms of <g, d>: what rounding may do to a gradient; the check is exact
 
 
@@ -35,16 +39,38 @@ class Probe:
         return bool(np.isfinite(hand)) and not abs(hand - self.value) > self.bound + slack
 
 
+@dataclass(frozen=True)
+class Wrong:
+    """The arguments whose gradients are wrong, and how many of their entries, where that is known.
+
+    >>> bool(Wrong()), bool(Wrong(frozenset({0})))
+    (False, True)
+    """
+
+    arguments: frozenset[int] = frozenset()
+    entries: float = math.inf
+
+    def __bool__(self) -> bool:
+        return bool(self.arguments)
+
+    def less(self, other: "Wrong") -> bool:
+        """Whether fewer arguments are wrong, or fewer entries of the same ones."""
+        fewer = self.entries < other.entries and self.arguments == other.arguments
+        return fewer or self.arguments < other.arguments
+
+
 @dataclass
 class Draw:
     """A subject, what its forward gives there, and what its gradients must give.
 
-    `probes` are pairs of a cotangent and the probes that hold for it.
+    `probes` are pairs of a cotangent and the probes that hold for it; `truths` the gradients at
+    the first cotangent to some nine digits, where the arguments are small enough to find them all.
     """
 
     subject: Subject
     ran: Forward
     probes: list[tuple[tuple, list[Probe]]] = field(default_factory=list)
+    truths: dict[int, Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, subject: Subject, seed: list[int], each: bool) -> "Draw":
@@ -54,6 +80,7 @@ class Draw:
         if each:
             dy = tuple(cotangent(v, rng) for v in draw.ran.y)
             draw.probes.append((dy, [draw.probe(dy, [i], rng) for i in subject.floats]))
+            draw.truths = _truths(subject, dy)
         dy = tuple(cotangent(v, rng) for v in draw.ran.y)
         together = draw.probe(dy, subject.floats, rng)
         if np.isnan(together.value):  # at a kink, which may be that of one argument only
@@ -68,24 +95,30 @@ class Draw:
         found = numeric.directional(*differences.line(self.subject, directions, dy))
         return Probe(directions, np.nan if found.trouble else found.value, found.bound)
 
-    def wrong(self, again: bool = False) -> frozenset[int]:
+    def wrong(self, again: bool = False) -> Wrong:
         """The arguments whose gradients are wrong.
 
         `again` runs the forward first, which must give the same y as before.
         """
-        ran = self.ran
+        ran, everything = self.ran, Wrong(frozenset(self.subject.floats))
         if again:
             ran = self.subject.run()
             if not _identical(ran.y, self.ran.y):
-                return frozenset(self.subject.floats)
-        for dy, probes in self.probes:
+                return everything
+        for k, (dy, probes) in enumerate(self.probes):
             good, bad = self.judged(self.gradients(dy, ran))
             for probe in probes:
                 if good.keys() >= probe.directions.keys() and not probe.agrees(good):
                     bad |= set(probe.directions)
             if bad:
-                return frozenset(bad)
-        return frozenset() if self.repeats(ran) else frozenset(self.subject.floats)
+                return Wrong(frozenset(bad), math.inf if k else self.entries(good, bad))
+        return Wrong() if self.repeats(ran) else everything
+
+    def entries(self, good: dict[int, Array], bad: set[int]) -> float:
+        """How many entries of the gradients that are wrong are off; of a shape apart, all."""
+        if not bad <= self.truths.keys() & good.keys():
+            return math.inf
+        return float(sum(_off(good[i], self.truths[i]) for i in bad))
 
     def gradients(self, dy: tuple, ran: Forward | None = None, guarded: bool = False) -> tuple:
         """The gradients as they are returned; what is written into dy or the cache raises.
@@ -148,6 +181,27 @@ class Draw:
                 pairs = zip(self.subject.floats, before, after, strict=True)
                 found[line] = frozenset(i for i, a, b in pairs if not _identical((a,), (b,)))
         return found
+
+
+def _truths(subject: Subject, dy: tuple) -> dict[int, Array]:
+    if sum(subject.arrays[i].size for i in subject.floats) > MOST:
+        return {}
+    flat = np.concatenate([np.ravel(v) for v in dy])
+    found = {}
+    for i in subject.floats:
+        with suppress(Exception):  # the check has told of it
+            found[i] = (flat @ jacobian(subject, i)).reshape(subject.arrays[i].shape)
+    return found
+
+
+def _off(g: Array, G: Array) -> int:
+    """How many entries differ.
+
+    >>> _off(np.array([1.0, 2.0, np.nan]), np.array([1.0, 3.0, 1.0]))
+    2
+    """
+    tolerance = TOLERANCE * float(np.max(np.abs(G), initial=0.0))
+    return int(np.count_nonzero(~(np.abs(g - G) <= tolerance)))
 
 
 class _Moved(Hook):

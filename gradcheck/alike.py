@@ -1,0 +1,92 @@
+"""One small change at several places of a statement at once.
+
+Who forgets a transpose in one term of a sum forgets it in the next, and who takes the wrong gate
+takes it in its slope too: o * (1 - o) for f * (1 - f). No change at one place makes more of such a
+gradient right.
+"""
+
+import ast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gradcheck.edits import Edit
+from gradcheck.ingredients import File, changed
+from gradcheck.scope import stored
+from gradcheck.syntax import expression, is_a
+
+
+@dataclass(frozen=True)
+class Idea:
+    """A statement as it could be: where it is, its new nodes, and the edit that writes it."""
+
+    at: tuple[int, int]  # line and column
+    new: tuple[ast.stmt, ...]
+    edit: Callable[[], Edit]
+
+
+def alike(file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]]) -> Iterator[Idea]:
+    """Another name, and transposes, throughout a statement.
+
+    Args:
+        file: where it stands.
+        stmt: the statement.
+        similar: the names that may be taken for a name.
+
+    >>> file = File("def f_backward(dy, a, b, c):\\n    return dy @ a + b * (1 - b) @ a")
+    >>> stmt = file.by_name["f_backward"].node.body[0]
+    >>> [i.edit().after for i in alike(file, stmt, {"b": ("c",)})]
+    ['return dy @ a + c * (1 - c) @ a', 'return dy @ a.T + b * (1 - b) @ a.T']
+    """
+    reads: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(stmt):
+        if isinstance(node, ast.Name) and not stored(node):
+            reads.setdefault(node.id, []).append(node)
+    for name, nodes in reads.items():
+        several = [n for n in (nodes, sorted(nodes, key=file.span)[1:]) if len(n) > 1]
+        for other in similar.get(name, ()):
+            for some in several:
+                yield _in_all(file, stmt, dict.fromkeys(some, expression(other)))
+    products = [n for n in ast.walk(stmt) if is_a(n, ast.MatMult)]
+    for factors in ([p.right for p in products], [p.left for p in products]):  # type: ignore[attr-defined]
+        if len(factors) > 1:
+            yield _in_all(file, stmt, {f: _turned(f) for f in factors})
+
+
+def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
+    """A function left out, and an axis changed, wherever it is in a statement."""
+    calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and len(n.args) == 1]
+    axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
+    alike: dict[str, list[ast.expr]] = {}
+    for node in (*calls, *(k.value for k in axes)):
+        alike.setdefault(ast.dump(node), []).append(node)
+    for spots in alike.values():
+        first, *others = spots
+        if not others:
+            continue
+        if isinstance(first, ast.Call):
+            yield _in_all(file, stmt, dict.fromkeys(spots, first.args[0]))
+        else:
+            for axis in ("0", "1", "-1"):
+                yield _in_all(file, stmt, dict.fromkeys(spots, expression(axis)))
+
+
+def _turned(node: ast.expr) -> ast.expr:
+    """The transpose of a value."""
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.copy_location(ast.Attribute(node, "T", ast.Load()), node)
+
+
+def _in_all(file: File, stmt: ast.stmt, new: Mapping[ast.expr, ast.expr]) -> Idea:
+    """Other expressions for some in a statement."""
+
+    def edit() -> Edit:
+        start, end = file.span(stmt)
+        words = file.data[start:end]
+        for spot in sorted(new, key=lambda s: -file.span(s)[0]):
+            a, b = (p - start for p in file.span(spot))
+            words = words[:a] + ast.unparse(new[spot]).encode() + words[b:]
+        return file.written("function", stmt, start, end, words.decode())
+
+    other = changed(stmt, {id(spot): node for spot, node in new.items()})
+    return Idea((stmt.lineno, stmt.col_offset), (other,), edit)
