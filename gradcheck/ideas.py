@@ -104,6 +104,24 @@ def suggested(
     yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
 
 
+def valued(
+    file: File, name: str, lines: Container[int], found: Sequence[tuple[ast.expr, bool]]
+) -> Iterator[Iterator[Idea]]:
+    """Expressions in the place of whole values, or, if so marked, added to them."""
+    function = file.by_name.get(name)
+    if function is None:
+        return
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
+    chosen = [s for s in work.given.statements if s.lineno in lines]
+    for node, added in found:
+        less = isinstance(node, ast.UnaryOp)
+        other, join = (node.operand, JOINED[1]) if less else (node, JOINED[0])  # type: ignore[attr-defined]
+        if added:
+            yield (i for s in chosen for i in work.joined(s, [other], [join], whole=True))
+        else:
+            yield (i for s in chosen for i in work.replaced(s, [node]))
+
+
 class _Ideas:
     def __init__(self, file: File, given: Ingredients):
         self.file, self.given = file, given

@@ -20,10 +20,11 @@ from typing import Any
 from gradcheck.alike import Idea
 from gradcheck.checks import check_subject
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import ideas, suggested
+from gradcheck.ideas import ideas, suggested, valued
 from gradcheck.implied import of_edit
-from gradcheck.ingredients import File
+from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.instrument import reach
+from gradcheck.missing import ending, known, sums
 from gradcheck.schema import CHOICE, Variant, compiled, located, merged
 from gradcheck.subjects import Adapted, Subject, made_of
 from gradcheck.trial import Draw, Wrong
@@ -39,6 +40,7 @@ CONTRACT = tuple(_CONTRACT.split())
 CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
 TOGETHER = 400  # variants in one code object
+FEW = 2  # wrong arguments, above which a term of one of them is not what is missing
 STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
 
 
@@ -192,6 +194,7 @@ class Search:
                 yield self.larger(self.backwards, wanted, self.suggested)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
+        yield self.valued(first | then)
         yield self.seconds()
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
@@ -233,6 +236,24 @@ class Search:
 
     def suggested(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
         return suggested(file, name, lines, self.job.kinds)
+
+    def valued(self, lines: set[int]) -> Iterator[list[Item]]:
+        """Terms that a gradient lacks, and expressions that are it, found by their values."""
+        own, file = self.backwards[0], File(self.text)
+        function = file.by_name.get(own.__qualname__)
+        dy, gradients = self.draw.probes[0][0], list[Any]()
+        scope = None
+        with contextlib.suppress(Exception), _limited(self.limit):
+            scope = ending(own.__code__, lambda: gradients.extend(self.draw.gradients(dy)))
+        if function is None or scope is None or len(self.wrong.arguments) > FEW:
+            return
+        values = known(Ingredients(file, function.node, function.fields), scope)
+        good, _ = self.draw.judged(tuple(gradients))
+        for i in sorted(self.wrong.arguments & self.draw.truths.keys() & good.keys()):
+            G = self.draw.truths[i]
+            both = (True, sums(G - good[i], *values)), (False, sums(G, *values))
+            found = sorted([(n, added) for added, ns in both for n in ns], key=lambda n: size(n[0]))
+            yield from self.larger([own], lines, partial(valued, found=found))
 
     def larger(
         self, functions: list[FunctionType], lines: set[int], made: Callable
