@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from gradcheck import edits as enumerated
+from gradcheck.candidates import Job, Right
 from gradcheck.report import Edit as Change
 from gradcheck.report import Fix
-from gradcheck.search import Job, Right
 from gradcheck.subjects import Subject
 
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
@@ -222,7 +222,7 @@ def _distance(a: str, b: str) -> float:
     """
     if b == "pass":
         return 0.0
-    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
+    a, b = (t.translate(str.maketrans("", "", "() ")).replace("+-", "-") for t in (a, b))
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
     same = sum(m.size for m in blocks)
     return len(b) - same + (len(a) - same) / 5

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.candidates import Job
 from gradcheck.loading import load
-from gradcheck.search import Job, Search, late
+from gradcheck.search import Search, late
 
 MEMORY = 2 << 30  # beyond what the process holds when the search begins
 

@@ -10,7 +10,7 @@ import linecache
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -18,6 +18,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from gradcheck.alike import Idea
+from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.edits import KINDS, Edit, edits
 from gradcheck.ideas import ideas, suggested, valued
@@ -25,7 +26,7 @@ from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.instrument import reach
 from gradcheck.missing import ending, known, sums
-from gradcheck.schema import CHOICE, Variant, compiled, located, merged
+from gradcheck.schema import Variant, compiled, located, merged
 from gradcheck.subjects import Adapted, Subject, made_of
 from gradcheck.trial import Draw, Wrong
 
@@ -42,93 +43,6 @@ DRAWS = 4  # fresh ones, on which every survivor must be right
 TOGETHER = 400  # variants in one code object
 FEW = 2  # wrong arguments, above which a term of one of them is not what is missing
 STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the search is told: where the pair is, and its draws, first the one that failed.
-
-    `subjects` come without their functions. `seconds` are those left to it, of the processor;
-    `lines` are tried first; `skip` are candidates that hung; `trusted` functions are edited last;
-    `kinds` are names that the mistake may have.
-    """
-
-    file: str
-    module: str
-    forward: str
-    backward: str
-    subjects: tuple[Subject, ...]
-    lines: tuple[int, ...]
-    seconds: float
-    seed: int
-    path: tuple[str, ...] = ()
-    skip: frozenset[str] = frozenset()
-    trusted: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Right:
-    """Edits after which the pair is right, the mistake that they undo, the text with all of them.
-
-    `order` is when the last of them was tried.
-    """
-
-    edits: tuple[Edit, ...]
-    kind: str
-    source: str
-    order: tuple
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An edit, perhaps after another one, and the functions with the code that runs it.
-
-    `edit` is made when it is wanted; `key` tells candidates apart.
-    """
-
-    edit: Callable[[], Edit]
-    function: FunctionType
-    codes: dict[FunctionType, CodeType]
-    choice: int
-    key: str
-    order: tuple
-    before: "Candidate | None" = None
-
-    @property
-    def edits(self) -> tuple[Edit, ...]:
-        return (*(self.before.edits if self.before else ()), self.edit())
-
-    @property
-    def functions(self) -> tuple[FunctionType, ...]:
-        return (*(self.before.functions if self.before else ()), self.function)
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        before = [(f, f.__code__) for f in self.codes]
-        try:
-            for f, code in self.codes.items():
-                f.__globals__[CHOICE] = self.choice
-                f.__code__ = code
-            yield
-        finally:
-            for f, code in before:
-                f.__code__ = code
-
-    def alone(self) -> "Candidate":
-        """The same with code that holds nothing else."""
-        source = self.edit().source
-        return replace(self, codes={f: compiled(source, f) for f in self.functions})
-
-
-@dataclass(frozen=True)
-class Item:
-    """What a candidate is made of: a variant of a statement of f, or None, and its edit."""
-
-    function: FunctionType
-    variant: Variant | None
-    edit: Callable[[], Edit]
-    order: tuple
 
 
 class Search:
@@ -180,7 +94,7 @@ class Search:
     def stages(self) -> Iterator[Iterable[list[Item]]]:
         """Lists of candidates to be tried, each in full before the search may end."""
         small, large = partial(ideas, large=False), partial(ideas, large=True)
-        first, then, rest = self.lines()
+        first, then, rest, part = self.lines()
         wanted = set(self.job.lines)
         for parts in ((wanted, first - wanted), (then - wanted,)):
             listed = [
@@ -195,12 +109,14 @@ class Search:
         first = first | wanted
         then, rest = then - wanted, rest - wanted
         yield self.valued(first | then)
+        if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
+            yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.seconds()
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
         yield self.larger(self.backwards, first, large)
-        if rest:
-            yield [[i for f in self.backwards for i in self.listed(f, self.text, rest)]]
+        if rest - part:
+            yield [[i for f in self.backwards for i in self.listed(f, self.text, rest - part)]]
         only = [f for f in self.forwards if f not in self.backwards]
         yield self.larger(self.backwards, then, small)
         yield self.larger(self.backwards, rest, small)
@@ -208,8 +124,11 @@ class Search:
         yield self.larger(only, then, small)
         yield self.larger(self.backwards, then, large)
 
-    def lines(self) -> tuple[set[int], set[int], set[int]]:
-        """Lines that move the wrong gradients and no others, lines that may, lines that do not."""
+    def lines(self) -> tuple[set[int], set[int], set[int], set[int]]:
+        """Lines that move the wrong gradients and no others, lines that may, lines that do not.
+
+        Of the last, those that move some of them and no others come once more.
+        """
         count = self.text.count("\n") + 1
         moved: dict[int, frozenset[int]] = {}
         with contextlib.suppress(Exception):
@@ -219,7 +138,8 @@ class Search:
         first = {k for k, which in moved.items() if which == wrong}
         first = (first | self.returns) - last
         rest = {k for k, which in moved.items() if not which >= wrong} | last
-        return first, set(range(1, count + 1)) - first - rest, rest
+        part = {k for k, which in moved.items() if which and which < wrong} - last
+        return first, set(range(1, count + 1)) - first - rest, rest, part
 
     def listed(self, f: FunctionType, text: str, lines: set[int] | None) -> list[Item]:
         """The small edits of some lines of a function."""
