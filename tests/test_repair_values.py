@@ -1,4 +1,4 @@
-"""Repairs at two places, of one change throughout a statement, and of terms known by their values."""
+"""Repairs at several places, of one change throughout a statement, of terms known by values."""
 
 import pytest
 
