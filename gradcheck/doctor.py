@@ -164,8 +164,9 @@ def _finding(
     kind, message, why = finding.kind, finding.message, list(finding.why)
     if kind not in TOLD:
         if name:  # by two samples, not by one
-            kind, message = name.kind, name.message
-        if found and found.kind and (kind == "unnamed" or found.kind in CONTRACT):
+            kind = name.kind if name.kind != "unnamed" or kind != "shape" else kind
+            message = name.message
+        if found and found.kind and (kind in ("unnamed", "shape") or found.kind in CONTRACT):
             kind = found.kind
         if kind == "unnamed" and name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")

@@ -71,6 +71,9 @@ def _counts(sample: Sample) -> list[tuple[int, str]]:
     sizes = {k: n for k, n in sample.sizes.items()}
     found = [(n, name) for name, n in sizes.items()]
     whole = {k: n for k, n in sizes.items() if k.endswith(".size")}
+    for (a, m), (b, n) in itertools.combinations(sizes.items(), 2):  # two axes of one array
+        if ".shape" in a and a.split(".")[0] == b.split(".")[0] and ".shape" in b:
+            found.append((m * n, f"{a} {b}"))
     for (a, m), (b, n) in itertools.permutations(whole.items(), 2):
         if m % n == 0 and m > n:
             found.append((m // n, f"{a} / {b}"))
@@ -81,6 +84,8 @@ def _is_count(name: str, sample: Sample, own: tuple[int, ...]) -> bool:
     """Whether a size is that of the batch, of everything, or of an axis that was summed away."""
     if ".shape" not in name:
         return name.endswith("size")
+    if " " in name:  # two axes at once are summed over, or none
+        return True
     return name.endswith("[0]") or sample.sizes[name] not in own
 
 

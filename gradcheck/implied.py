@@ -2,11 +2,12 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gradcheck.differing import difference, differences
 from gradcheck.looks import (
     bare,
+    indices_in,
     is_reversed,
     is_size,
     is_sliced,
@@ -18,7 +19,7 @@ from gradcheck.looks import (
     values_in,
     within,
 )
-from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, same
+from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, is_a, literal, same
 
 SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
 JOINING = {"concatenate", "stack", "hstack", "vstack", "column_stack", "dstack", "block"}
@@ -30,11 +31,13 @@ FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
 @dataclass(frozen=True)
 class About:
     """What is known of a function: the names of dy and of what is unpacked from it, the variable of
-    the loop over time that the statement stands in, names of sizes, and what else is assigned."""
+    the loop over time that the statement stands in, names of sizes, names that are only used as
+    indices, and what else is assigned."""
 
     upstream: frozenset[str] = frozenset()
     looped: str = ""
     sizes: frozenset[str] = frozenset()
+    indices: frozenset[str] = frozenset()
     assigned: tuple[tuple[str, ast.expr], ...] = ()
 
 
@@ -90,7 +93,8 @@ def of_edit(text: str, function: str, line: int, before: str, after: str) -> str
                 assigned += ((ast.unparse(stmt.targets[0]), stmt.value),)
         if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
             looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
-    about = About(frozenset(upstream), looped, frozenset(sizes_in(tree)), assigned)
+    sizes, indices = frozenset(sizes_in(tree)), frozenset(indices_in(tree))
+    about = About(frozenset(upstream), looped, sizes, indices, assigned)
     return kind(before, after, about)
 
 
@@ -140,6 +144,9 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
             return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
+    match old:
+        case ast.Assign([ast.Name(name)]) if name in about.indices:
+            return "misaligned"
     slices = [[n for n in ast.walk(s) if is_sliced(n)] for s in (old, new)]
     moved = sum(not same(a, b) for a, b in zip(*slices, strict=False))
     if moved > 1 and bare(old, is_sliced) == bare(new, is_sliced):
@@ -147,54 +154,11 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     axes = [re.sub(r"arg='axis', value=\w+\(value=.*?\)", "axis", ast.dump(s)) for s in (old, new)]
     if axes[0] == axes[1]:
         return "wrong-axis"
-    name = _of_expression(*_difference(old, new, ()), about)
+    name = _of_expression(*difference(old, new, ()), about)
     if not name:  # the same at several places, perhaps
-        names = {_of_expression(*place, about) for place in _differences(old, new, ())}
+        names = {_of_expression(*place, about) for place in differences(old, new, ())}
         name = names.pop() if len(names) == 1 else ""
     return name
-
-
-def _differences(
-    old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...]
-) -> Iterator[tuple[ast.AST, ast.AST, tuple[ast.AST, ...]]]:
-    """All such pairs of two trees that differ at several places."""
-    differ = [(a, b) for a, b in _pairs(old, new) if not _same(a, b)]
-    inside = all(isinstance(k, ast.AST) for pair in differ for k in pair)
-    if type(old) is type(new) and differ and inside:
-        for a, b in differ:
-            yield from _differences(a, b, (*parents, old))
-    else:
-        yield old, new, parents
-
-
-def _difference(
-    old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...]
-) -> tuple[ast.AST, ast.AST, tuple[ast.AST, ...]]:
-    """The innermost pair of nodes outside which two trees are the same, and what it is in."""
-    if type(old) is type(new):
-        pairs = [*_pairs(old, new)]
-        differ = [(a, b) for a, b in pairs if not _same(a, b)]
-        inside = isinstance(differ[0][0], ast.AST) if differ else False
-        if len(differ) == 1 and inside and isinstance(differ[0][1], ast.AST):
-            return _difference(*differ[0], (*parents, old))
-    return old, new, parents
-
-
-def _pairs(old: ast.AST, new: ast.AST) -> Iterator[tuple]:
-    for field in old._fields:
-        a, b = getattr(old, field, None), getattr(new, field, None)
-        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-            yield from zip(a, b, strict=True)
-        else:
-            yield a, b
-
-
-def _same(a: object, b: object) -> bool:
-    if isinstance(a, ast.AST) and isinstance(b, ast.AST):
-        return same(a, b)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return a == b
 
 
 def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: About) -> str:
@@ -265,6 +229,11 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         for kept, other in ((whole.left, whole.right), (whole.right, whole.left)):
             if not same(kept, part) or isinstance(part, ast.Constant):
                 continue
+            if isinstance(whole.op, ast.Sub) and kept is whole.right and literal(other) == 1:
+                return "wrong-operand"  # the other gate
+            divided = any(isinstance(p, ast.BinOp) and isinstance(p.op, ast.Div) for p in parents)
+            if isinstance(whole.op, plus) and divided and is_size(part, about.sizes):
+                return "forward-backward-variant-mismatch"  # n - 1 for n
             if isinstance(whole.op, plus) and brought and names_in(other) <= _targets(parents):
                 return "overwrites-instead-of-accumulates"
             if isinstance(whole.op, plus) and not brought and is_tiny(other):
@@ -307,6 +276,8 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return "transposed"
         if name in ("max", "min"):
             return "mask"
+        if name in REDUCTIONS and brought and _is_softmax(a, parents):
+            return "softmax-diagonal-only"
         if name in REDUCTIONS:
             return "unreduced-broadcast" if brought else "wrong-axis"
         if name in ("copy", "array"):
@@ -334,6 +305,8 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return "mean-vs-sum"
         if names <= FILTERS:
             return "flipped-kernel" if len(names) == 2 else "misaligned"
+        if names == {"reshape"}:  # with another order of its entries, or into another shape
+            return "misaligned"
         if len(names) == 1 and names <= REDUCTIONS:
             changed = {k.arg for k in (*old.keywords, *new.keywords)}
             kept = [k.arg for k in old.keywords] != [k.arg for k in new.keywords]
@@ -351,6 +324,17 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if names <= FILTERS:
             return "flipped-kernel"
     return ""
+
+
+def _is_softmax(inner: ast.AST, parents: tuple) -> bool:
+    """Whether p g is taken from g, and the whole multiplied by p."""
+    below = [p for p in parents if isinstance(p, ast.BinOp)][-2:]
+    if len(below) < 2 or not isinstance(inner, ast.BinOp):
+        return False
+    outer, minus = below
+    factors = [ast.dump(n) for n in (inner.left, inner.right)]
+    taken = isinstance(minus.op, ast.Sub) and ast.dump(minus.left) in factors
+    return taken and isinstance(outer.op, ast.Mult) and ast.dump(outer.left) in factors
 
 
 def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
@@ -384,11 +368,14 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     for parent in reversed(parents):
         if isinstance(parent, ast.keyword):
             known = {"axis": "wrong-axis", "axes": "transposed", "keepdims": "shape"}
+            known["order"] = "misaligned"
             if any(called(p) in JOINING for p in parents):  # what is put together lies elsewhere
                 return "misaligned"
             return known.get(parent.arg or "", "dtype" if parent.arg == "dtype" else "misaligned")
         if isinstance(parent, ast.Compare):
             return "mask"
+        if called(parent) == "roll" and parent.args and not within(old, parent.args[0]):
+            return "misaligned"
         if called(parent) == "at" and len(parent.args) > 1 and within(old, parent.args[1]):
             return "misaligned"
         constant = isinstance(old, (ast.Constant, ast.UnaryOp, ast.Tuple))
@@ -404,6 +391,8 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             if isinstance(parent.value, ast.Attribute) and parent.value.attr == "shape":
                 return "wrong-axis"
             timed = about.looped and about.looped in names_in(old) | names_in(new)
+            strided = [n for p in (old, new) for n in ast.walk(p) if is_a(n, ast.Mult)]
+            timed = timed and not strided
             turned = not timed and is_reversed(old) != is_reversed(new)
             return "time-shift" if timed else "flipped-kernel" if turned else "misaligned"
     if isinstance(old, ast.Compare) and isinstance(new, ast.Compare):

@@ -60,25 +60,80 @@ def values_in(node: ast.AST) -> set[str]:
 
 
 def is_size(node: ast.AST, sizes: Container[str] = ()) -> bool:
-    """Whether a factor is a size: a shape, a length, a name in capitals, or one of `sizes`."""
-    names = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute, ast.Call))]
-    return any(
-        (isinstance(n, ast.Attribute) and n.attr in SIZES)
-        or called(n) == "len"
-        or (isinstance(n, ast.Name) and (n.id.isupper() or n.id in sizes))
-        for n in names
-    )
+    """Whether a factor is made of sizes: shapes, lengths, numbers, and the names in `sizes`.
+
+    >>> is_size(ast.parse("len(x) * y.shape[0] - 1")), is_size(ast.parse("(x > 0) / x.size"))
+    (True, False)
+    """
+    match node:
+        case ast.Attribute(attr=attr):
+            return attr in SIZES
+        case ast.Name(name):
+            return name in sizes
+        case ast.Call():
+            whole = ("prod", "int", "float", "max", "min")
+            inner = all(is_size(a, sizes) for a in node.args)
+            return called(node) == "len" or (called(node) in whole and inner)
+        case ast.Subscript(value):
+            return is_size(value, sizes)
+        case ast.BinOp(left, _, right):
+            either = is_size(left, sizes), is_size(right, sizes)
+            counts = [isinstance(literal(n), int) for n in (left, right)]
+            return any(either) and all(e or c for e, c in zip(either, counts, strict=True))
+        case ast.Module([ast.Expr(value)]):
+            return is_size(value, sizes)
+    return False
 
 
 def sizes_in(tree: ast.AST) -> set[str]:
-    """Names that are only ever given sizes."""
+    """Names that are only ever given sizes, and what is used as one wherever it comes from."""
     given: dict[str, bool] = {}
     for stmt in (n for n in ast.walk(tree) if isinstance(n, ast.Assign)):
         if isinstance(stmt.targets[0], ast.Tuple) and isinstance(stmt.value, ast.Name):
             continue  # unpacked, as it was packed
-        for name in names_in(stmt.targets[0]):
-            given[name] = given.get(name, True) and is_size(stmt.value)
-    return {name for name, size in given.items() if size}
+        for target, value in _assigned(stmt):
+            known = {name for name, size in given.items() if size}
+            for name in names_in(target):
+                given[name] = given.get(name, True) and is_size(value, known)
+    return {name for name, size in given.items() if size} | (_counted(tree) - set(given))
+
+
+def _assigned(stmt: ast.Assign) -> list[tuple[ast.expr, ast.expr]]:
+    """Each target with its value."""
+    target, value = stmt.targets[0], stmt.value
+    several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+    if several and len(target.elts) == len(value.elts):  # type: ignore[attr-defined]
+        return list(zip(target.elts, value.elts, strict=True))  # type: ignore[attr-defined]
+    return [(target, value)]
+
+
+def _counted(tree: ast.AST) -> set[str]:
+    """Names that a range, a shape or a slice is made of."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if called(node) in ("range", "reshape", "zeros", "ones", "empty", "arange"):
+            parts = [a for a in node.args for a in getattr(a, "elts", [a])]  # type: ignore[attr-defined]
+            found |= {a.id for a in parts if isinstance(a, ast.Name)}
+        if isinstance(node, ast.Slice):
+            found |= {a.id for a in (node.lower, node.upper) if isinstance(a, ast.Name)}
+    return found
+
+
+def indices_in(tree: ast.AST) -> set[str]:
+    """Names that are read in indices, and nowhere else.
+
+    >>> sorted(indices_in(ast.parse("i = 2 * k; x[i] = y[i] * k")))
+    ['i']
+    """
+    slices = [n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
+    inside = [n for part in slices for n in ast.walk(part)]
+    within = {id(n) for n in inside}
+    outside = {
+        n.id
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in within
+    }
+    return {n.id for n in inside if isinstance(n, ast.Name)} - outside
 
 
 def is_slope(node: ast.AST) -> bool:

@@ -222,7 +222,8 @@ def _distance(a: str, b: str) -> float:
     """
     if b == "pass":
         return 0.0
-    a, b = (t.translate(str.maketrans("", "", "() ")).replace("+-", "-") for t in (a, b))
+    a, b = (t.translate(str.maketrans("", "", "() ")) for t in (a, b))
+    a, b = (t.replace("+=-", "-=").replace("+-", "-") for t in (a, b))
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
     same = sum(m.size for m in blocks)
     return len(b) - same + (len(a) - same) / 5

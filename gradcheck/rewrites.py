@@ -196,7 +196,7 @@ def scales(node: ast.expr, place: Place) -> Iterator[Change]:
         return
     yield Change("scale", ast.BinOp(ast.Constant(2), ast.Mult(), node))
     yield Change("scale", ast.BinOp(node, ast.Div(), ast.Constant(2)))
-    first = place.arrays[:1]
+    first = place.arrays[:3]  # dy, and what is unpacked first
     shapes = [f"{name}.{what}" for name in first for what in ("shape[0]", "shape[-1]", "size")]
     for size in (*place.sizes, *shapes):
         for op in (ast.Div(), ast.Mult()):
@@ -219,6 +219,8 @@ def terms(node: ast.expr, place: Place) -> Iterator[Change]:
         case ast.BinOp(left, ast.Sub(), right):
             yield Change("term", left)
             yield Change("term", minus(right))
+            if literal(left) == 1:  # the other gate
+                yield Change("term", right)
         case ast.BinOp(left, ast.Mult(), right):
             yield Change("factor", left)
             yield Change("factor", right)
@@ -228,6 +230,8 @@ def terms(node: ast.expr, place: Place) -> Iterator[Change]:
                 yield Change("factor", right)
         case ast.BinOp(left, ast.Pow(), _):
             yield Change("factor", left)
+        case ast.Name() | ast.Subscript() if is_a(place.parent, ast.Mult) and is_array(node, place):
+            yield Change("term", ast.BinOp(ast.Constant(1), ast.Sub(), node), True)
     if is_number(node, place) and place.role in ("value", "term"):
         for name in place.arrays:
             other = ast.Name(name, ast.Load())

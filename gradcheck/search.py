@@ -265,7 +265,7 @@ class Search:
         kind = of_edit(self.text, f.__name__, first.line, first.before, first.after)
         if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
             kind = self.kinds[0]
-        kind = broken or kind
+        kind = broken or ("" if kind in CONTRACT else kind)
         return Right(made, kind, source, candidate.order)
 
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> Wrong:
