@@ -19,6 +19,7 @@ from gradcheck.syntax import called, expression, is_module
 
 LARGEST = 40  # nodes of an expression that is used again
 MOST = 400  # such expressions
+SIZES = 5  # names of sizes of which areas are made
 NEAREST = 4  # names that are tried for one that is not known
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr)
 BUILTINS = {"range", "len", "reversed", "enumerate", "zip", "sum", "max", "min", "abs", "list"}
@@ -26,7 +27,7 @@ SLOPES = ("1 - {0}**2", "{0} * (1 - {0})", "{0} > 0", "1 - {0}")
 SOFTMAX = "{0} * ({1} - ({0} * {1}).sum(axis=-1, keepdims=True))", "{0} * ({1} - {2})"
 PRODUCTS = ("{} @ {}.T", "{}.T @ {}", "{} @ {}", "{} * {}")
 _WRAPS = """
-    _.T  _.copy()  _[:, None]  _[None]  -_
+    _.T  _.copy()  _.ravel()  _[:, None]  _[None]  -_
     _.sum()  _.sum(axis=0)  _.sum(axis=1)  _.sum(axis=-1)  _.sum(axis=(0, 1))
     _.sum(axis=0, keepdims=True)  _.sum(axis=1, keepdims=True)  _.sum(axis=-1, keepdims=True)
 """
@@ -103,8 +104,8 @@ class Ingredients:
         given += [n for n in fields if n not in given]
         self.names = [*given, *sorted(bound(function) - set(given))]
         self.read = sorted(read(function) - file.known)
-        scope = Scope.of(function).with_names(self.names)
-        self.arrays = [n for n in scope.arrays if n in self.names]
+        self.scope = Scope.of(function).with_names(self.names)
+        self.arrays = [n for n in self.scope.arrays if n in self.names]
         self.statements = [
             n
             for n in ast.walk(function)
@@ -166,10 +167,12 @@ class Ingredients:
 
     @cached_property
     def numbers(self) -> list[ast.expr]:
-        """Small numbers and those in the function; others in the file may be sizes of a case."""
+        """Small numbers, those in the function, areas; others may be sizes of a case."""
         found = (n for n in ast.walk(self.function) if isinstance(n, ast.Constant))
         known = {repr(n.value) for n in found if isinstance(n.value, float)}
-        return [expression(text) for text in sorted({"1", "2", "3", "4"} | known)]
+        counts = [n for n in self.names if self.scope.sort(n) == "size"][:SIZES]
+        areas = [f"({a} * {b})" for k, a in enumerate(counts) for b in counts[k:]]
+        return [expression(text) for text in (*sorted({"1", "2", "3", "4"} | known), *areas)]
 
     @cached_property
     def calls(self) -> list[ast.expr]:

@@ -115,7 +115,7 @@ def _counted(tree: ast.AST) -> set[str]:
             parts = [a for a in node.args for a in getattr(a, "elts", [a])]  # type: ignore[attr-defined]
             found |= {a.id for a in parts if isinstance(a, ast.Name)}
         if isinstance(node, ast.Slice):
-            found |= {a.id for a in (node.lower, node.upper) if isinstance(a, ast.Name)}
+            found |= {n for a in (node.lower, node.upper) if a for n in names_in(a)}
     return found
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from gradcheck import discovery
 from gradcheck.checks import check_subject
-from gradcheck.implied import About, kind
+from gradcheck.implied import About, kind, of_edit
 from gradcheck.repair import applied, apply, repair
 from gradcheck.report import Fix
 
@@ -408,10 +408,24 @@ def test_fixes_of_one_file_go_together():
         ("dx = 2 * dy", "dx = 3 * dy", "constant-factor"),
         ("dx = dy.reshape(2, 3)", "dx = dy.reshape(2, 3).astype(x.dtype)", "dtype"),
         ("dx /= 2", "pass", "constant-factor"),
+        ("dx = dy * t", "dx = dy * (1 - t)", "wrong-operand"),
+        ("dx = dy / (n - 1)", "dx = dy / n", "forward-backward-variant-mismatch"),
+        ("da = f * (1 - f)", "da = o * (1 - o)", "wrong-operand"),
+        ("dz = p * (dp - p * dp)", "dz = p * (dp - (p * dp).sum(-1))", "softmax-diagonal-only"),
+        ("dx = dy * a / dy.shape[0]", "dx = dy * a", "mean-vs-sum"),
+        ("dx += w * np.roll(dy, -s)", "dx += w * np.roll(dy, s)", "misaligned"),
+        ("g = dy[t : t + K]", "g = dy[t * s : t * s + K]", "misaligned"),
+        ("dx = (dy @ w).reshape(s, order='F')", "dx = (dy @ w).reshape(s)", "misaligned"),
     ],
 )
 def test_the_kind_that_an_edit_implies(before, after, named):
-    assert kind(before, after, About(frozenset({"dy"}), "t")) == named
+    assert kind(before, after, About(frozenset({"dy"}), "t", frozenset({"n"}))) == named
+
+
+def test_what_is_only_an_index_is_misaligned():
+    text = "def f_backward(dy, x):\n    at = k * s\n    return dy[at] * x"
+    assert of_edit(text, "f_backward", 2, "at = k * s", "at = k * s + d") == "misaligned"
+    assert of_edit(text, "f_backward", 3, "return dy[at] * x", "return dy[at] * x * s") != ""
 
 
 def test_no_source_no_repair():
