@@ -166,7 +166,8 @@ def _finding(
         if name:  # by two samples, not by one
             kind = name.kind if name.kind != "unnamed" or kind != "shape" else kind
             message = name.message
-        if found and found.kind and (kind in ("unnamed", "shape") or found.kind in CONTRACT):
+        loose = kind in ("unnamed", "shape") or (name is not None and name.yields)
+        if found and found.kind and (loose or found.kind in CONTRACT):
             kind = found.kind
         if kind == "unnamed" and name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")

@@ -245,6 +245,8 @@ def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             if brought and about.upstream & values_in(other):
                 return "ignores-upstream"
             if is_slope(other):
+                if not brought:
+                    return "extra-term"
                 compared = isinstance(other, ast.Compare)
                 return "mask" if compared else "activation-derivative-missing"
             scale = _scale(other, about)

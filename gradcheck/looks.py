@@ -142,5 +142,5 @@ def is_slope(node: ast.AST) -> bool:
         if isinstance(n, ast.Compare):
             return True
         if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
-            return True
+            return not (isinstance(n.right, ast.BinOp) and isinstance(n.right.op, ast.Div))
     return False

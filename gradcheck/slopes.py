@@ -17,6 +17,7 @@ from gradcheck.samples import Operation, is_number
 
 Array = np.ndarray
 Candidates = Iterator[tuple[str, str, str, list[Array]]]
+LIMITS = {"clip", "where", "minimum"}  # what is cut off by these is masked
 # a factor left out: a term that is missing, or the wrong one of two names? the source can tell
 FACTOR = ("missing-term", "wrong-operand")
 
@@ -121,6 +122,8 @@ def _plain(probe: Probe, pair: Pair) -> Candidates:
     names: tuple[str, ...] = ("activation-derivative-missing",)
     if own is not None and pair.straight and not pair.gates:
         names = FACTOR if np.all(own) else ("mask",)  # a product, whose factor is left out
+    elif pair.gates and getattr(pair.f, "__name__", "") in LIMITS:
+        names = ("mask",)
     for name in names:
         yield name, "1", "the slope counts as 1", [np.ones(a.shape) for a in v]
     if own is not None and np.allclose(own, v[0] * (1 - v[0])):
