@@ -1,12 +1,14 @@
 """Attributes of self as names, so that what edits a function edits a method too.
 
-`joined` makes one name of `self.x` in a tree, and of the `data` and `grad` of others, which writes
-itself as it was; `split` undoes it before a tree is compiled.
+`joined` makes one name of `self.x` in a tree, and of `ctx.x` where a function is given ctx, which
+writes itself as it was; `split` undoes it before a tree is compiled.
 """
 
 import ast
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,28 @@ def functions(tree: ast.Module) -> dict[str, Function]:
     {'A.f': ('self.x',), 'A.g': ('self.x',)}
     """
     found: dict[str, Function] = {}
+    kept = _kept(tree)
 
     def within(body: list[ast.stmt], prefix: str, fields: tuple[str, ...]) -> None:
         for node in body:
             if isinstance(node, ast.FunctionDef):
-                own = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and "." in n.id)
-                known = tuple(dict.fromkeys((*fields, *own)))
+                own = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and "." in n.id]
+                owners = {n.split(".")[0] for n in own} - {"self"}
+                held = (f"{o}.{k}" for o in sorted(owners) for k in kept)
+                known = tuple(dict.fromkeys((*fields, *own, *held)))
                 found.setdefault(prefix + node.name, Function(node, known))
             elif isinstance(node, ast.ClassDef):
                 within(node.body, f"{prefix}{node.name}.", _set_in(node))
 
     within(tree.body, "", ())
     return found
+
+
+def _kept(tree: ast.Module) -> list[str]:
+    """What is put under a name into something: x and w of Context(x=x, w=w)."""
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and not n.args]
+    several = [n for n in calls if len(n.keywords) > 1]
+    return list(dict.fromkeys(k.arg for n in several for k in n.keywords if k.arg))
 
 
 def _set_in(cls: ast.ClassDef) -> tuple[str, ...]:
@@ -76,10 +88,30 @@ def split(node: Any) -> Any:
 
 
 class _Join(ast.NodeTransformer):
+    def __init__(self) -> None:
+        self.given: set[str] = set()  # the parameters of the functions around
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        before = self.given
+        self.given = before | {a.arg for a in node.args.args}
+        self.generic_visit(node)
+        self.given = before
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        if isinstance(node.func, ast.Attribute):  # a method is no value
+            node.func.value = self.visit(node.func.value)
+        else:
+            node.func = self.visit(node.func)
+        node.args = [self.visit(a) for a in node.args]
+        node.keywords = [self.visit(k) for k in node.keywords]
+        return node
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        if isinstance(node.value, ast.Name) and (
-            node.value.id == "self" or node.attr in ("data", "grad")
-        ):
-            return ast.copy_location(ast.Name(f"{node.value.id}.{node.attr}", node.ctx), node)
+        if isinstance(node.value, ast.Name):
+            owner = node.value.id
+            held = owner in self.given and not hasattr(np.ndarray, node.attr)
+            if owner == "self" or held or node.attr in ("data", "grad"):
+                return ast.copy_location(ast.Name(f"{owner}.{node.attr}", node.ctx), node)
         self.generic_visit(node)
         return node

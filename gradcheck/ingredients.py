@@ -23,7 +23,7 @@ SIZES = 5  # names of sizes of which areas are made
 NEAREST = 4  # names that are tried for one that is not known
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr)
 BUILTINS = {"range", "len", "reversed", "enumerate", "zip", "sum", "max", "min", "abs", "list"}
-SLOPES = ("1 - {0}**2", "{0} * (1 - {0})", "{0} > 0", "1 - {0}")
+SLOPES = ("1 - {0}**2", "{0} * (1 - {0})", "{0} > 0", "1 - {0}", "np.sign({0})")
 SOFTMAX = "{0} * ({1} - ({0} * {1}).sum(axis=-1, keepdims=True))", "{0} * ({1} - {2})"
 PRODUCTS = ("{} @ {}.T", "{}.T @ {}", "{} @ {}", "{} * {}")
 _WRAPS = """
@@ -70,6 +70,14 @@ class File:
         calls = [n for n in nodes if isinstance(n, ast.Call) and called(n) == "dict"]
         texts += [repr(k.arg) for n in calls for k in n.keywords if k.arg]
         return [expression(t) for t in dict.fromkeys(texts)]
+
+    @cached_property
+    def constants(self) -> list[str]:
+        """The names of numbers at the top of the module."""
+        simple = [n for n in self.tree.body if isinstance(n, ast.Assign)]
+        made = [n for n in simple if not any(isinstance(m, ast.Call) for m in ast.walk(n))]
+        kinds = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple)
+        return [name for n in made if isinstance(n.value, kinds) for name in sorted(bound(n))]
 
     def span(self, node: Any) -> tuple[int, int]:
         """From where to where a node reaches, in bytes."""
@@ -172,7 +180,8 @@ class Ingredients:
         known = {repr(n.value) for n in found if isinstance(n.value, float)}
         counts = [n for n in self.names if self.scope.sort(n) == "size"][:SIZES]
         areas = [f"({a} * {b})" for k, a in enumerate(counts) for b in counts[k:]]
-        return [expression(text) for text in (*sorted({"1", "2", "3", "4"} | known), *areas)]
+        texts = (*sorted({"1", "2", "3", "4"} | known), *areas, *self.file.constants)
+        return [expression(text) for text in texts]
 
     @cached_property
     def calls(self) -> list[ast.expr]:

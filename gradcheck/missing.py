@@ -14,11 +14,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
+from gradcheck.attributes import split
 from gradcheck.ingredients import Ingredients, size
 from gradcheck.looks import within
 from gradcheck.syntax import called, expression
@@ -26,6 +28,7 @@ from gradcheck.syntax import called, expression
 Array = np.ndarray
 CLOSE = 1e-6  # of the largest entry: the right gradient is known to nine digits
 VALUES = 150  # expressions that are multiplied with each other
+NAMES = 24  # of which three are multiplied with each other
 ENTRIES = 4096  # of a value
 TERMS = 12  # that are proposed for one gradient
 PAIRS = 200  # of terms that are looked at for their names
@@ -77,11 +80,23 @@ def known(given: Ingredients, scope: tuple[dict, dict]) -> tuple[list[Known], di
     return [*found.values()], {t: v for t, v in numbers.items() if math.isfinite(v) and v}
 
 
+def shapes(given: Ingredients, scope: tuple[dict, dict]) -> dict[str, tuple[int, ...]]:
+    """The shapes that have a name, and those of arrays that have one."""
+    found = {}
+    for node in given.alone:
+        value, text = _value(node, scope), ast.unparse(node)
+        if isinstance(value, np.ndarray) and value.ndim:
+            found[f"{text}.shape"] = value.shape
+        elif type(value) is tuple and value and all(type(n) is int for n in value):
+            found[text] = value
+    return found
+
+
 def _value(node: ast.expr, scope: tuple[dict, dict]) -> Any:
     if any(called(n) in CHANGING for n in ast.walk(node)):
         return None
     try:
-        tree = ast.fix_missing_locations(ast.Expression(node))
+        tree = ast.fix_missing_locations(ast.Expression(split(node)))
         return eval(compile(tree, "<expression>", "eval"), *scope)
     except Exception:  # an index of a loop that is over, a name that is not bound yet
         return None
@@ -135,12 +150,24 @@ def _terms(shape: tuple[int, ...], values: list[Known]) -> Iterator[tuple[ast.ex
             yield ast.BinOp(v.node, ast.Pow(), expression("2")), v.value**2
         elif out and own and set(own) >= set(out):
             yield _einsum([v], [own], out)
-    for (a, own), (b, other) in itertools.combinations(zip(values, axes, strict=True), 2):
+    pairs = list(zip(values, axes, strict=True))
+    for (a, own), (b, other) in itertools.combinations(pairs, 2):
         if out and own and other:
             if set(own) | set(other) >= set(out):
                 yield _einsum([a, b], [own, other], out)
         else:
             yield from _tried(a, b, shape)
+    if out:  # of three names, what is summed nowhere
+        names = [(v, own) for v, own in pairs if own and set(own) <= set(out) and _is_name(v.node)]
+        for several in itertools.combinations(names[:NAMES], 3):
+            if set().union(*(own for _, own in several)) == set(out):
+                yield _einsum([v for v, _ in several], [own for _, own in several], out)
+
+
+def _is_name(node: ast.expr) -> bool:
+    """Whether an expression is a name, or 1 over one."""
+    inner = node.right if isinstance(node, ast.BinOp) else node
+    return isinstance(inner, ast.Name)
 
 
 def _tried(a: Known, b: Known, shape: tuple[int, ...]) -> Iterator[tuple[ast.expr, Array]]:
@@ -167,11 +194,14 @@ def _einsum(values: list[Known], axes: list[str], out: str) -> tuple[ast.expr, A
     """The product, summed over what is not in `out`: as an expression, and its value."""
     total = np.einsum(f"{','.join(axes)}->{out}", *(v.value for v in values))
     nodes = [v.node for v in values]
-    if len(values) == 2:
+    if len(values) > 1:
         with suppress(ValueError):
-            plain = values[0].value * values[1].value
-            if plain.shape == total.shape and np.array_equal(plain, total):
-                return _product(*nodes), total
+            plain = reduce(np.multiply, [v.value for v in values])
+            if plain.shape == total.shape and np.allclose(plain, total, rtol=1e-12, atol=0):
+                return reduce(_product, nodes), total
+    if len(values) > 2:
+        spread = [_spread(*k, out) for k in zip(nodes, axes, strict=True)]
+        return reduce(_product, spread), total
     return _written(nodes, axes, out), total
 
 
@@ -206,6 +236,9 @@ def _written(nodes: list[ast.expr], axes: list[str], out: str) -> ast.expr:
 
 def _spread(node: ast.expr, own: str, out: str) -> ast.expr:
     """A value with an axis of size 1 wherever it has none of `out`."""
+    match node:
+        case ast.BinOp(ast.Constant(1), ast.Div(), divisor):  # its marks belong to the divisor
+            return ast.BinOp(ast.Constant(1), ast.Div(), _spread(divisor, own, out))
     marks = [":" if axis in own else "None" for axis in out]
     while marks[0] == "None":
         marks = marks[1:]

@@ -20,12 +20,13 @@ from typing import Any
 from gradcheck.alike import Idea
 from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
+from gradcheck.cropped import crops, reshapes
 from gradcheck.edits import KINDS, Edit, edits
 from gradcheck.ideas import ideas, suggested, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.instrument import reach
-from gradcheck.missing import ending, known, sums
+from gradcheck.missing import ending, known, shapes, sums
 from gradcheck.schema import Variant, compiled, located, merged
 from gradcheck.subjects import Adapted, Subject, made_of
 from gradcheck.trial import Draw, Wrong
@@ -167,12 +168,16 @@ class Search:
             scope = ending(own.__code__, lambda: gradients.extend(self.draw.gradients(dy)))
         if function is None or scope is None or len(self.wrong.arguments) > FEW:
             return
-        values = known(Ingredients(file, function.node, function.fields), scope)
+        given = Ingredients(file, function.node, function.fields)
+        values = known(given, scope)
+        named = [(k.node, k.value) for k in values[0]]
         good, _ = self.draw.judged(tuple(gradients))
-        for i in sorted(self.wrong.arguments & self.draw.truths.keys() & good.keys()):
+        for i in sorted(self.wrong.arguments & self.draw.truths.keys()):
             G = self.draw.truths[i]
-            both = (True, sums(G - good[i], *values)), (False, sums(G, *values))
-            found = sorted([(n, added) for added, ns in both for n in ns], key=lambda n: size(n[0]))
+            added = sums(G - good[i], *values) if i in good else []
+            parts = [*crops(G, named, values[1]), *reshapes(G, named, shapes(given, scope))]
+            both = (True, added), (False, [*sums(G, *values), *parts])
+            found = sorted([(n, more) for more, ns in both for n in ns], key=lambda n: size(n[0]))
             yield from self.larger([own], lines, partial(valued, found=found))
 
     def larger(

@@ -1,6 +1,7 @@
 """The numbers that a candidate for a repair has to give: derivatives of the unchanged forward."""
 
 import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,9 +16,8 @@ from gradcheck.samples import TOLERANCE, jacobian
 from gradcheck.subjects import Forward, Subject, copied
 
 Array = np.ndarray
-MOST = (
-    200  # entries of all arguments together, above which the right ones are not sought one by one
-)
+MOST = 600  # entries of all arguments together, above which they are not judged one by one
+PATIENCE = 0.3  # seconds of the processor that it may take to find the right ones
 SLACK = 2.0**-30  # of the terms of <g, d>: what rounding may do to a gradient; the check is exact
 
 
@@ -184,7 +184,10 @@ class Draw:
 
 
 def _truths(subject: Subject, dy: tuple) -> dict[int, Array]:
-    if sum(subject.arrays[i].size for i in subject.floats) > MOST:
+    entries = sum(subject.arrays[i].size for i in subject.floats)
+    start = time.process_time()
+    subject.run()
+    if entries > MOST or 2 * entries * (time.process_time() - start) > PATIENCE:
         return {}
     flat = np.concatenate([np.ravel(v) for v in dy])
     found = {}

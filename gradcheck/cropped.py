@@ -1,0 +1,93 @@
+"""A gradient that is a part of some value, or one in another shape, by the names of sizes."""
+
+import ast
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.ingredients import filled, size
+from gradcheck.syntax import expression
+
+Array = np.ndarray
+CLOSE = 1e-6  # of the largest entry
+PLACES = 200  # of a part in a value that are tried
+
+
+def crops(
+    target: Array, values: list[tuple[ast.expr, Array]], numbers: dict[str, float]
+) -> list[ast.expr]:
+    """Slices of the values that are the target, the smallest expressions first.
+
+    >>> padded = np.pad(np.ones((2, 3)), ((0, 0), (1, 2)))
+    >>> found = crops(np.ones((2, 3)), [(expression("p"), padded)], {"left": 1.0, "right": 2.0})
+    >>> [ast.unparse(e) for e in found]
+    ['p[:, left:-right]']
+    """
+    counts = {t: int(n) for t, n in numbers.items() if t.isidentifier() and n == int(n) > 0}
+    found: dict[str, ast.expr] = {}
+    for node, value in values:
+        larger = value.ndim == target.ndim and value.shape != target.shape
+        if larger and all(n >= m for n, m in zip(value.shape, target.shape, strict=True)):
+            for start in _places(target, value):
+                for index in _indices(start, target.shape, value.shape, counts):
+                    text = f"{ast.unparse(node)}[{index}]"
+                    found.setdefault(text, expression(text))
+    return sorted(found.values(), key=size)
+
+
+def reshapes(
+    target: Array, values: list[tuple[ast.expr, Array]], shapes: dict[str, tuple[int, ...]]
+) -> list[ast.expr]:
+    """The values that are the target in another shape, with a name for it.
+
+    >>> values = [(expression("g"), np.ones((1, 3)))]
+    >>> [ast.unparse(e) for e in reshapes(np.ones(3), values, {"b.shape": (3,)})]
+    ['g.ravel()', 'g.reshape(b.shape)']
+    """
+    found = []
+    largest = float(np.max(np.abs(target), initial=0.0))
+    for node, value in values:
+        if value.size != target.size or value.shape == target.shape:
+            continue
+        if np.max(np.abs(value.reshape(target.shape) - target), initial=0.0) <= CLOSE * largest:
+            names = [text for text, shape in shapes.items() if shape == target.shape][:3]
+            texts = [*["_.ravel()"] * (target.ndim == 1), *(f"_.reshape({n})" for n in names)]
+            found += [filled(expression(text), node) for text in texts]
+    return [ast.fix_missing_locations(n) for n in sorted(found, key=size)]
+
+
+def _places(target: Array, value: Array) -> Iterator[tuple[int, ...]]:
+    """Where in a value the target begins."""
+    room = [range(n - m + 1) for n, m in zip(value.shape, target.shape, strict=True)]
+    if np.prod([len(r) for r in room]) > PLACES:
+        return
+    largest = float(np.max(np.abs(target), initial=0.0))
+    for start in itertools.product(*room):
+        part = value[tuple(slice(s, s + m) for s, m in zip(start, target.shape, strict=True))]
+        if np.max(np.abs(part - target), initial=0.0) <= CLOSE * largest:
+            yield start
+
+
+def _indices(
+    start: tuple[int, ...], own: tuple[int, ...], whole: tuple[int, ...], counts: dict[str, int]
+) -> Iterator[str]:
+    """Indices that begin there, with names for what is neither 0 nor the end."""
+    axes = []
+    for s, m, n in zip(start, own, whole, strict=True):
+        begins = [""] if s == 0 else [t for t, k in counts.items() if k == s]
+        axes.append([f"{b}:{e}" for b in begins for e in _ends(s + m, n, counts)])
+    for parts in itertools.islice(itertools.product(*axes), 8):
+        yield ", ".join(parts)
+
+
+def _ends(end: int, n: int, counts: dict[str, int]) -> list[str]:
+    """What the end of a slice may be called, from the front or from the back."""
+    if end == n:
+        return [""]
+    names = [t for t, k in counts.items() if k == end]
+    back = [f"-{t}" for t, k in counts.items() if k == n - end]
+    pairs = list(itertools.permutations(counts.items(), 2))
+    sums = [f"{a} + {b}" for (a, p), (b, q) in pairs if p + q == end and a < b]
+    less = [f"{a} - {b}" for (a, p), (b, q) in pairs if p - q == end]
+    return [*names[:2], *back[:2], *sums[:2], *less[:2]]
