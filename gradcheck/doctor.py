@@ -29,6 +29,8 @@ from gradcheck.subjects import Subject
 # kinds that the contract has told for certain: no number says it better
 TOLD = {"mutates", "not-repeatable", "raises", "not-implemented", "non-finite", "dtype"}
 TOLD |= {"vacuous", "forward-differs", "kink-convention", "ignores-upstream", "precision"}
+# mistakes by which a gradient may have another shape
+SHAPES = {"wrong-axis", "unreduced-broadcast", "transposed", "misaligned", "argument-order"}
 RIGHT = ("right", "consequence")  # verdicts of layerwise
 WORST = 4
 
@@ -166,8 +168,7 @@ def _finding(
         if name:  # by two samples, not by one
             kind = name.kind if name.kind != "unnamed" or kind != "shape" else kind
             message = name.message
-        loose = kind in ("unnamed", "shape") or (name is not None and name.yields)
-        if found and found.kind and (loose or found.kind in CONTRACT):
+        if found and found.kind and _gives_way(kind, found.kind, name):
             kind = found.kind
         if kind == "unnamed" and name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")
@@ -193,6 +194,15 @@ def _finding(
         why.append(f"{'one of the lines' if several else 'probably line'} {where}")
         why += [f"line {c.line}: {c.why}" for c in placed.lines[:2] if c.why]
     return replace(finding, kind=kind, message=message, why=tuple(why), **changes)
+
+
+def _gives_way(kind: str, edit: str, name: naming.Name | None) -> bool:
+    """Whether what the numbers are called is less than what the verified edit is called."""
+    if kind == "shape":
+        return edit in SHAPES
+    if kind == "constant-factor" and edit in ("mean-vs-sum", "scale-by-keep-probability"):
+        return True
+    return kind == "unnamed" or edit in CONTRACT or (name is not None and name.yields)
 
 
 def _axes(subject: Subject, argument: str) -> tuple[str, ...]:

@@ -146,7 +146,8 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
             return "extra-term"
     match old:
         case ast.Assign([ast.Name(name)]) if name in about.indices:
-            return "misaligned"
+            tested = any(isinstance(n, ast.Compare) for n in (*ast.walk(old), *ast.walk(new)))
+            return "mask" if tested else "misaligned"
     slices = [[n for n in ast.walk(s) if is_sliced(n)] for s in (old, new)]
     moved = sum(not same(a, b) for a, b in zip(*slices, strict=False))
     if moved > 1 and bare(old, is_sliced) == bare(new, is_sliced):
@@ -376,6 +377,8 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return known.get(parent.arg or "", "dtype" if parent.arg == "dtype" else "misaligned")
         if isinstance(parent, ast.Compare):
             return "mask"
+        if called(parent) == "len":
+            return "constant-factor"
         if called(parent) == "roll" and parent.args and not within(old, parent.args[0]):
             return "misaligned"
         if called(parent) == "at" and len(parent.args) > 1 and within(old, parent.args[1]):

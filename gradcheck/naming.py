@@ -96,6 +96,8 @@ def _is_weak(explanation: Explanation) -> bool:
             return len(explanation.key[1]) == 2
         case "time-shift":
             return "dy" in flat
+        case "missing-term":  # or the wrong one of two names
+            return explanation.words.startswith("operand")
     return False
 
 

@@ -102,7 +102,7 @@ def _counted(
 
 
 def _recurs(probe: Probe, ops: list[Operation], j: int | None) -> bool:
-    """Whether what an operation gives comes back as an operand at its next occurrence."""
+    """Whether what an operation gives comes back as an operand at a later occurrence."""
     if len(ops) < 2:
         return False
     seen: list[tuple] = []
@@ -113,9 +113,9 @@ def _recurs(probe: Probe, ops: list[Operation], j: int | None) -> bool:
 
     with watching(probe.sample.subject.functions, Bent(ops[0].site, rule)):
         probe.sample.subject.run()
-    before = [g if is_number(g) else None for g in ops[1].given]
     return any(
-        b is not None and not np.array_equal(a, b)
-        for i, (a, b) in enumerate(zip(seen[1], before, strict=True))
+        is_number(b) and not np.array_equal(a, b)
+        for now, op in zip(seen[1:], ops[1:], strict=False)
+        for i, (a, b) in enumerate(zip(now, op.given, strict=True))
         if j in (None, i)
     )
