@@ -8,11 +8,12 @@ gradient right.
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from gradcheck.edits import Edit
-from gradcheck.ingredients import File, changed
+from gradcheck.ingredients import File, changed, filled
 from gradcheck.scope import stored
-from gradcheck.syntax import expression, is_a
+from gradcheck.syntax import called, expression, is_a
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,20 @@ class Idea:
     edit: Callable[[], Edit]
 
 
-def alike(file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]]) -> Iterator[Idea]:
-    """Another name, and transposes, throughout a statement.
+def alike(
+    file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]], steps: Sequence[str] = ()
+) -> Iterator[Idea]:
+    """Another name, and transposes, throughout a statement; another key; what a pop would take.
 
     Args:
         file: where it stands.
         stmt: the statement.
         similar: the names that may be taken for a name.
+        steps: the variables of loops.
 
     >>> file = File("def f_backward(dy, a, b, c):\\n    return dy @ a + b * (1 - b) @ a")
     >>> stmt = file.by_name["f_backward"].node.body[0]
-    >>> [i.edit().after for i in alike(file, stmt, {"b": ("c",)})]
+    >>> [i.edit().after for i in alike(file, stmt, {"b": ("c",)})][:2]
     ['return dy @ a + c * (1 - c) @ a', 'return dy @ a.T + b * (1 - b) @ a.T']
     """
     reads: dict[str, list[ast.expr]] = {}
@@ -47,7 +51,18 @@ def alike(file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]]) -> I
             for some in several:
                 yield _in_all(file, stmt, dict.fromkeys(some, expression(other)))
     products = [n for n in ast.walk(stmt) if is_a(n, ast.MatMult)]
-    for factors in ([p.right for p in products], [p.left for p in products]):  # type: ignore[attr-defined]
+    keys = [n for n in ast.walk(stmt) if isinstance(getattr(n, "value", None), str)]
+    for node in keys:
+        for key in file.keys:
+            yield _in_all(file, stmt, {node: key})  # type: ignore[dict-item]
+    pops = [n for n in ast.walk(stmt) if called(n) == "pop" and not n.args]  # type: ignore[attr-defined]
+    for call in pops:
+        for step in steps:
+            index = expression(f"_[{step}]")
+            yield _in_all(file, stmt, {call: filled(index, call.func.value)})  # type: ignore
+    right, left = ([getattr(p, side) for p in products] for side in ("right", "left"))
+    ends = [f for f in (*left, *right) if not is_a(f, ast.MatMult)]
+    for factors in (right, left, *combinations(ends[:4], 2)):
         if len(factors) > 1:
             yield _in_all(file, stmt, {f: _turned(f) for f in factors})
 
@@ -85,7 +100,10 @@ def _in_all(file: File, stmt: ast.stmt, new: Mapping[ast.expr, ast.expr]) -> Ide
         words = file.data[start:end]
         for spot in sorted(new, key=lambda s: -file.span(s)[0]):
             a, b = (p - start for p in file.span(spot))
-            words = words[:a] + ast.unparse(new[spot]).encode() + words[b:]
+            word = ast.unparse(new[spot])
+            if words[a : a + 1] == b'"' and word[0] == "'" and '"' not in word:
+                word = f'"{word[1:-1]}"'
+            words = words[:a] + word.encode() + words[b:]
         return file.written("function", stmt, start, end, words.decode())
 
     other = changed(stmt, {id(spot): node for spot, node in new.items()})

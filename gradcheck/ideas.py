@@ -28,6 +28,8 @@ from gradcheck.syntax import (
 )
 
 SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
+# axes along which a sum may have been forgotten
+ALONG = "0", "1", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 1, 2)", "(0, 2, 3)"
 KEPT = "kept_as_it_was"
 JOINED: tuple[tuple[str, ast.operator], ...] = (
     ("term", ast.Add()),
@@ -80,7 +82,11 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, given.products))
         yield (i for s in chosen for i in work.joined(s, given.scaled))
     else:
-        yield (i for s in chosen for i in (*work.uncropped(s), *alike(file, s, work.similar)))
+        yield (
+            i
+            for s in chosen
+            for i in (*work.uncropped(s), *alike(file, s, work.similar, given.steps))
+        )
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
@@ -119,7 +125,7 @@ def valued(
         if added:
             yield (i for s in chosen for i in work.joined(s, [other], [join], whole=True))
         else:
-            yield (i for s in chosen for i in work.replaced(s, [node]))
+            yield (i for s in chosen for i in (*work.made(s, node), *work.replaced(s, [node])))
 
 
 class _Ideas:
@@ -271,6 +277,16 @@ class _Ideas:
 
         return Idea((stmt.lineno, stmt.col_offset), (stmt, new) if after else (new, stmt), edit)
 
+    def made(self, stmt: ast.stmt, node: ast.expr) -> Iterator[Idea]:
+        """An expression of what is assigned, where it is: v = a.sum(0) for v.sum(0) later on."""
+        match stmt:
+            case ast.Assign([ast.Name(name)], value):
+                reads = [n for n in ast.walk(node) if getattr(n, "id", "") == name]
+                whole = next((s for s in values(stmt) if s.node is value), None)
+                if whole and len(reads) == 1:
+                    new = changed(node, {id(reads[0]): value})
+                    yield self.idea("function", stmt, whole, new)
+
     def replaced(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
         """Another expression in the place of one."""
         for site in values(stmt):
@@ -324,7 +340,7 @@ def _set(node: ast.expr) -> Iterator[ast.expr]:
         return
     for k in range(len(node.keywords)):
         yield ast.Call(node.func, node.args, node.keywords[:k] + node.keywords[k + 1 :])
-    for axis in ("0", "1", "-1") if called(node) in AXIS and axis_of(node) is None else ():
+    for axis in ALONG if called(node) in AXIS and axis_of(node) is None else ():
         along = ast.keyword("axis", expression(axis))
         new = ast.Call(node.func, node.args, [*node.keywords, along])
         yield ast.fix_missing_locations(ast.copy_location(new, node))

@@ -25,6 +25,11 @@ SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr)
 BUILTINS = {"range", "len", "reversed", "enumerate", "zip", "sum", "max", "min", "abs", "list"}
 SLOPES = ("1 - {0}**2", "{0} * (1 - {0})", "{0} > 0", "1 - {0}", "np.sign({0})")
 SOFTMAX = "{0} * ({1} - ({0} * {1}).sum(axis=-1, keepdims=True))", "{0} * ({1} - {2})"
+# of the logarithm of a softmax, and of what is divided by its norm
+PROJECTED = (
+    "{1} - {0} * {1}.sum(axis=-1, keepdims=True)",
+    "{1} - {0} * ({0} * {1}).sum(axis=-1, keepdims=True)",
+)
 PRODUCTS = ("{} @ {}.T", "{}.T @ {}", "{} @ {}", "{} * {}")
 _WRAPS = """
     _.T  _.copy()  _.ravel()  _[:, None]  _[None]  -_
@@ -69,6 +74,8 @@ class File:
         texts = [ast.unparse(k) for n in nodes if isinstance(n, ast.Dict) for k in n.keys if k]
         calls = [n for n in nodes if isinstance(n, ast.Call) and called(n) == "dict"]
         texts += [repr(k.arg) for n in calls for k in n.keywords if k.arg]
+        slices = [n.slice for n in nodes if isinstance(n, ast.Subscript)]
+        texts += [ast.unparse(k) for k in slices if isinstance(getattr(k, "value", None), str)]
         return [expression(t) for t in dict.fromkeys(texts)]
 
     @cached_property
@@ -114,6 +121,7 @@ class Ingredients:
         self.read = sorted(read(function) - file.known)
         self.scope = Scope.of(function).with_names(self.names)
         self.arrays = [n for n in self.scope.arrays if n in self.names]
+        self.steps = sorted(self.scope.steps)
         self.statements = [
             n
             for n in ast.walk(function)
@@ -207,10 +215,11 @@ class Ingredients:
 
     @cached_property
     def softmaxes(self) -> list[ast.expr]:
-        """Backwards of a softmax, with the sum in place and with a name for it."""
+        """Backwards of a softmax, with the sum in place and with a name for it, and the like."""
         whole, part = SOFTMAX
         names = self.arrays
         texts = [whole.format(p, dp) for p in names for dp in names if p != dp]
+        texts += [f.format(p, dp) for f in PROJECTED for p in names for dp in names if p != dp]
         texts += [part.format(p, q, r) for p in names for q in names for r in names if q != r]
         return [expression(t) for t in texts[:MOST]]
 

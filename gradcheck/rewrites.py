@@ -119,10 +119,7 @@ def orders(node: ast.expr, place: Place) -> Iterator[Change]:
             alike = len({type(a) for a in args}) == 1
             for others in swapped(args) if alike else ():
                 yield Change("order", with_args(node, others))
-        case ast.Tuple(elts, ast.Load()) if place.role != "index":
-            for others in swapped(elts):
-                yield Change("order", tuple_of(others))
-        case ast.Tuple(elts, ast.Store()):
+        case ast.Tuple(elts, ast.Load() | ast.Store()):
             for others in swapped(elts):
                 yield Change("order", tuple_of(others))
         case ast.List(elts, ast.Load()):
@@ -135,7 +132,8 @@ def orders(node: ast.expr, place: Place) -> Iterator[Change]:
 
 def axes(node: ast.expr, place: Place) -> Iterator[Change]:
     """Another axis, one axis of several left out, keepdims or not."""
-    if place.role == "axis":
+    counts = isinstance(node, ast.Tuple) and all(type(literal(e)) is int for e in node.elts)
+    if place.role == "axis" or (counts and place.role == "value"):
         known = literal(node)
         if known is not Ellipsis:
             for other in AXES:
@@ -264,6 +262,9 @@ def shifts(node: ast.expr, place: Place) -> Iterator[Change]:
             if lower is not None and upper is not None:
                 yield Change("shift", ast.Slice(None, upper, step))
                 yield Change("shift", ast.Slice(lower, None, step))
+            if lower is None and isinstance(upper, (ast.Name, ast.BinOp)) and step is None:
+                upper = ast.BinOp(upper, ast.Add(), ast.Constant(1))
+                yield Change("shift", ast.Slice(ast.Constant(1), upper, None))
             if step is not None and (lower, upper) != (None, None):
                 yield Change("shift", ast.Slice(lower, upper, None))
         case ast.Subscript(value, ast.Slice(None, None, step)) if step and literal(step) == -1:
