@@ -25,16 +25,13 @@ class Idea:
     edit: Callable[[], Edit]
 
 
-def alike(
-    file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]], steps: Sequence[str] = ()
-) -> Iterator[Idea]:
-    """Another name, and transposes, throughout a statement; another key; what a pop would take.
+def alike(file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]]) -> Iterator[Idea]:
+    """Another name, and transposes, throughout a statement; another key wherever one stands.
 
     Args:
         file: where it stands.
         stmt: the statement.
         similar: the names that may be taken for a name.
-        steps: the variables of loops.
 
     >>> file = File("def f_backward(dy, a, b, c):\\n    return dy @ a + b * (1 - b) @ a")
     >>> stmt = file.by_name["f_backward"].node.body[0]
@@ -55,16 +52,19 @@ def alike(
     for node in keys:
         for key in file.keys:
             yield _in_all(file, stmt, {node: key})  # type: ignore[dict-item]
-    pops = [n for n in ast.walk(stmt) if called(n) == "pop" and not n.args]  # type: ignore[attr-defined]
-    for call in pops:
-        for step in steps:
-            index = expression(f"_[{step}]")
-            yield _in_all(file, stmt, {call: filled(index, call.func.value)})  # type: ignore
     right, left = ([getattr(p, side) for p in products] for side in ("right", "left"))
     ends = [f for f in (*left, *right) if not is_a(f, ast.MatMult)]
     for factors in (right, left, *combinations(ends[:4], 2)):
         if len(factors) > 1:
             yield _in_all(file, stmt, {f: _turned(f) for f in factors})
+
+
+def popped(file: File, stmt: ast.stmt, steps: Sequence[str]) -> Iterator[Idea]:
+    """What a pop takes out of a list read from it instead, at the step of a loop."""
+    for call in (n for n in ast.walk(stmt) if isinstance(n, ast.Call) and not n.args):
+        if called(call) == "pop" and isinstance(call.func, ast.Attribute):
+            for step in steps:
+                yield _in_all(file, stmt, {call: filled(expression(f"_[{step}]"), call.func.value)})
 
 
 def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:

@@ -69,12 +69,12 @@ def resolve(target: str, shapes: str = "") -> list[Check]:
     if Path(path).is_dir():
         return _folder(Path(path), told)
     if path.endswith(".py") or Path(path).exists():
-        checks = _checks(load(Path(path)), path, told)
+        checks = _checks(load(Path(path)), path, told, bool(wanted))
         source = path
     elif ":" in target:
         module, _, wanted = target.partition(":")
         try:
-            checks = _checks(importlib.import_module(module), module, told)
+            checks = _checks(importlib.import_module(module), module, told, bool(wanted))
         except ImportError as error:
             raise TargetError(f"{target}: cannot import {module} ({error})") from None
         source = module
@@ -118,17 +118,31 @@ def _refuse(error: TargetError, seed: int, twin: bool) -> Iterator[Subject]:
     raise error
 
 
-def _checks(module: ModuleType, source: str, told: dict[str, Told]) -> list[Check]:
+def _checks(
+    module: ModuleType, source: str, told: dict[str, Told], every: bool = False
+) -> list[Check]:
     """The checks of what suites know of a module, then of all else that is found in it; both in
-    the order of the file."""
+    the order of the file.
+
+    A pair whose name begins with an underscore, and of which nobody says what it takes, is left
+    out, unless `every` one is wanted: those that call it answer for it.
+    """
     known = suites.of(module)
     taken = {f for r in known for f in r.functions}
     others = [f for f in find(module) if f.f not in taken]
+    told_of = [*(getattr(module, "CASES", None) or {}), *told]
+    public = [f for f in others if f.name[0] != "_" or f.name in told_of or _tells(f.f)]
+    others = others if every else public or others
     file = getattr(module, "__file__", None) or source
     return [
         *(Check(r.name, r.subjects, file) for r in known),
         *(Check(f.name, partial(_subjects, f, told, source), f.file or source) for f in others),
     ]
+
+
+def _tells(f: Callable) -> bool:
+    """Whether a function says what it takes."""
+    return bool(getattr(f, "__annotations__", None) or in_docstring(inspect.getdoc(f)))
 
 
 def _subjects(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from gradcheck.alike import Idea, alike, everywhere
+from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
 from gradcheck.scope import Scope, written_into
@@ -82,11 +82,7 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in work.joined(s, given.products))
         yield (i for s in chosen for i in work.joined(s, given.scaled))
     else:
-        yield (
-            i
-            for s in chosen
-            for i in (*work.uncropped(s), *alike(file, s, work.similar, given.steps))
-        )
+        yield (i for s in chosen for i in (*work.uncropped(s), *alike(file, s, work.similar)))
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
@@ -108,6 +104,17 @@ def suggested(
     others = [*given.expressions, *given.alone, *given.numbers]
     yield (i for s in chosen for i in work.joined(s, others, joins, whole=True))
     yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
+
+
+def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
+    """What is written into copied before, what is taken out of a list only read."""
+    function = file.by_name.get(name)
+    if function is None:
+        return
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
+    chosen = [s for s in work.given.statements if s.lineno in lines]
+    yield (i for s in chosen for i in work.copied(s))
+    yield (i for s in chosen for i in popped(file, s, work.given.steps))
 
 
 def valued(

@@ -22,7 +22,7 @@ from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import ideas, suggested, valued
+from gradcheck.ideas import ideas, suggested, untouched, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.instrument import reach
@@ -97,6 +97,8 @@ class Search:
         small, large = partial(ideas, large=False), partial(ideas, large=True)
         first, then, rest, part = self.lines()
         wanted = set(self.job.lines)
+        if {"mutates", "not-repeatable"} & set(self.kinds):
+            yield self.larger(self.backwards, first | then | rest, untouched)
         for parts in ((wanted, first - wanted), (then - wanted,)):
             listed = [
                 [i for f in self.backwards for i in self.listed(f, self.text, lines)]
@@ -242,7 +244,9 @@ class Search:
         for number, (step, wrong) in enumerate(fresh[:STEPS]):
             self.wrong, self.stage = wrong, f"second {len(self.followed)} {number}"
             text = step.edit().source
-            items = [i for f in self.backwards for i in self.listed(f, text, None)]
+            line, fewer = step.edit().line, wrong.arguments < all_wrong.arguments
+            lines = None if fewer else set(range(1, text.count("\n") + 2)) - {line}
+            items = [i for f in self.backwards for i in self.listed(f, text, lines)]
             for candidate in self.candidates(items, text, step.alone()):
                 if time.process_time() > self.deadline:
                     return

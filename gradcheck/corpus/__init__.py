@@ -8,7 +8,7 @@ lists mistakes, each as an edit of that text::
     argument = ["b"]                 # whose gradients are wrong
     kinds = ["mean-vs-sum"]          # the names that are acceptable
     before = "db = dout.sum(axis=0)"     # occurs once in the module
-    after = "db = dout.mean(axis=0)"
+    after = "db = dout.mean(axis=0)"     # "" where a statement is missing
     seen = "where such a mistake was seen, if it was"
 
 A module without a list is right code of an odd kind, which nothing may accuse. What stands in
@@ -70,6 +70,10 @@ def _mistaken(name: str, half: str, right: str, bug: dict) -> Specimen:
             f"{before!r}"
         )
     source = right.replace(before, after)
+    if not after:  # the lines go, if they hold nothing else
+        kept, new = right.splitlines(keepends=True), source.splitlines(keepends=True)
+        first = next(k for k, (a, b) in enumerate(zip(kept, new, strict=False)) if a != b)
+        source = "".join(new if new[first].strip() else [*new[:first], *new[first + 1 :]])
     return Specimen(
         name,
         half,
