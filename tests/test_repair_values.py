@@ -143,3 +143,73 @@ def test_a_term_that_nothing_in_the_file_is(tmp_path, right, wrong, lines):
     assert text != RIDGE
     found = mended(tmp_path, text, "ridge", seconds=60.0)[0]
     assert found[1:] == lines
+
+
+FRAMED = (
+    HEAD
+    + """
+from types import SimpleNamespace as Kept
+
+
+def framed(x, w, left=1, right=2):
+    p = np.pad(x, ((0, 0), (left, right)))
+    u = np.tanh(w)
+    y = (p * u[: p.shape[1]]).reshape(-1)
+    return y, Kept(p=p, u=u, w=w, left=left, right=right, shape=x.shape)
+
+
+def framed_backward(dy, kept):
+    left, right = kept.left, kept.right
+    dy = dy.reshape(kept.p.shape)
+    dp = dy * kept.u[: kept.p.shape[1]]
+    dx = dp[:, left:-right]
+    du = np.zeros_like(kept.w)
+    du[: kept.p.shape[1]] = (dy * kept.p).sum(axis=0)
+    dw = du * (1 - kept.u**2)
+    return dx, dw
+
+
+CASES = {
+    "framed": [
+        lambda rng: (rng.normal(size=(3, 4)), rng.normal(size=8)),
+        lambda rng: (rng.normal(size=(2, 5)), rng.normal(size=9)),
+    ]
+}
+""".lstrip()
+)
+TAPED = (
+    HEAD
+    + """
+def taped(x):
+    tape, y = [], x
+    for k in range(3):
+        tape.append(np.cos(y))
+        y = np.sin(y)
+    return y, tape
+
+
+def taped_backward(dy, tape):
+    for k in reversed(range(len(tape))):
+        dy = dy * tape[k]
+    return dy
+
+
+CASES = {"taped": lambda rng: (rng.normal(size=rng.integers(3, 6)),)}
+""".lstrip()
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "right", "wrong", "kind"),
+    [
+        (FRAMED, "framed", "dx = dp[:, left:-right]", "dx = dp", "misaligned"),
+        (FRAMED, "framed", "(1 - kept.u**2)", "(1 - kept.w**2)", "wrong-operand"),
+        (TAPED, "taped", "dy * tape[k]", "dy * tape.pop()", "not-repeatable"),
+    ],
+)
+def test_parts_attributes_and_what_is_popped(tmp_path, text, name, right, wrong, kind):
+    assert right in text
+    lines, found = mended(tmp_path, text.replace(right, wrong), name, seconds=60.0)
+    assert found.kind == kind
+    part = right.removeprefix("dx = dp")  # of dp itself, or of what is assigned from it
+    assert part in lines[-1], lines
