@@ -29,6 +29,7 @@ from gradcheck.report import Edit as Change
 from gradcheck.report import Fix
 from gradcheck.subjects import Subject
 
+UNENDED = "\\ No newline at end of file"  # as diff says it
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
 WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
 
@@ -287,7 +288,8 @@ def _diff(file: str, before: str, after: str) -> str:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     near = os.path.relpath(file)
     name = file if near.startswith("..") else near  # as one would type it here
-    return "".join(difflib.unified_diff(old, new, name, name, n=2))
+    lines = difflib.unified_diff(old, new, name, name, n=2)
+    return "".join(n if n.endswith("\n") else f"{n}\n{UNENDED}\n" for n in lines)
 
 
 def applied(text: str, fixes: Sequence[Fix]) -> str:

@@ -147,6 +147,16 @@ def test_module_target(capsys):
     assert status == 0 and [c["name"] for c in report["checks"]] == ["tanh"]
 
 
+def test_on_a_terminal_the_verdict_comes_before_the_diagnosis(capsys, write, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    said = []
+    monkeypatch.setattr(
+        "gradcheck.doctor.diagnosed", lambda report, *_: said.append(capsys.readouterr()) or report
+    )
+    assert main([write("mine.py", WRONG), "--quick"]) == 1
+    assert said[0].err == "gradcheck: affine fails; looking for the line and for a fix\n"
+
+
 def test_prints_go_to_stderr_and_only_a_few(capsys, write):
     status = main([write("right.py", RIGHT), "--json"])
     captured = capsys.readouterr()

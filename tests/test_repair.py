@@ -346,6 +346,27 @@ CASES = {"twice": lambda rng: (rng.normal(size=4),)}
         assert found.edits[0].line == line
 
 
+UNENDED = (
+    HEAD
+    + """
+CASES = {"twice": lambda rng: (rng.normal(size=3),)}
+
+
+def twice(x):
+    return 2 * x, None
+
+
+def twice_backward(dy, cache):
+    return -2 * dy""".lstrip()
+)
+
+
+def test_a_file_without_a_last_newline(tmp_path):
+    found = mended(tmp_path, UNENDED, "twice")[1]
+    end = "\\ No newline at end of file\n"
+    assert found.diff.endswith(f"-    return -2 * dy\n{end}+    return 2 * dy\n{end}")
+
+
 def test_prints_are_not_heard(tmp_path, capfd):
     text = dense(db="dy.mean(axis=0)").replace(
         "    x, w = cache", "    print('!')\n    x, w = cache"
