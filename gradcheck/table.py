@@ -19,6 +19,10 @@ MARK = {
 DIFF = {"+": "green", "-": "red"}
 
 
+# kinds whose messages say it all
+PLAIN = {"unnamed", "raises", "not-implemented", "shape", "vacuous", "non-finite", "forward-differs"}
+
+
 def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) -> None:
     """One row per pair, then the findings of those that are not right, then one line of summary."""
     console = Console(highlight=False, markup=False)
@@ -84,7 +88,8 @@ def _explain(console: Console, r: Report) -> None:
     mended = bool(r.findings) and r.findings[0].fix is not None
     for f in r.findings[:1] if mended else r.findings:
         where = f" ({_near(f.file)}:{f.line})" if f.line and f.file else ""
-        console.print(Text(f"  {f.message}{where}"), soft_wrap=True)
+        named = f"{f.kind}: " * (f.kind not in PLAIN)
+        console.print(Text(f"  {named}{f.message}{where}"), soft_wrap=True)
         for row in (*f.why, *table(f.entries)):
             console.print(Text(f"    {row}", style="dim"), soft_wrap=True)
         for row in f.fix.diff.splitlines() if f.fix else ():

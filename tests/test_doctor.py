@@ -229,7 +229,7 @@ def test_within_hypothesis_only_the_verdict_is_given(monkeypatch):
 
 SAID = """
 lstm_step: fail
-  dx is the right gradient for dy[1] = 0: a term is missing (mine.py:34)
+  missing-term: dx is the right gradient for dy[1] = 0: a term is missing (mine.py:34)
     off by # of its largest entry, where rounding explains #
     with this edit the whole check passes, at other values and sizes too (# tried in # s)
     dx[N=#, D=#]   got #   wanted #   ratio #
