@@ -20,7 +20,15 @@ DIFF = {"+": "green", "-": "red"}
 
 
 # kinds whose messages say it all
-PLAIN = {"unnamed", "raises", "not-implemented", "shape", "vacuous", "non-finite", "forward-differs"}
+PLAIN = {
+    "unnamed",
+    "raises",
+    "not-implemented",
+    "shape",
+    "vacuous",
+    "non-finite",
+    "forward-differs",
+}
 
 
 def print_reports(reports: list[Report], seconds: float, seed: int, twin: bool) -> None:

@@ -28,8 +28,10 @@ class _Calls(Hook):
         except NotImplementedError:
             self.first = self.first or own
             raise
-        y = result[0] if isinstance(result, tuple) and result else result
-        if nothing(result) or y is None:
+        # the first of several gradients may be None, where ids have none; y may not
+        first = result[0] if isinstance(result, tuple) and result else result
+        lacks_y = first is None and not re.search("backward|bwd", f.__name__ if own else "")
+        if nothing(result) or lacks_y:
             self.first = self.first or own
         return result
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradcheck import conditions
-from gradcheck.checks import check_subject
+from gradcheck.checks import check, check_subject
 from gradcheck.discovery import resolve
 from gradcheck.main import _run as checked
 from gradcheck.report import merge
@@ -256,6 +256,29 @@ def affine_relu_backward(dout, cache):
     report = check_subject(first, 0)
     assert report.verdict == "error"
     assert report.message == "affine_relu waits for relu_forward, which is not implemented"
+
+
+def test_a_helper_that_has_no_gradient_for_ids_is_finished():
+    """What raises beside one is wrong; it does not wait for anything."""
+
+    def rows_forward(ids, w):
+        return w[ids], (ids, w.shape)
+
+    def rows_backward(dy, cache):
+        ids, shape = cache
+        dw = np.zeros(shape)
+        np.add.at(dw, ids, dy)
+        return None, dw
+
+    def looked_up(w, ids):
+        return rows_forward(ids, w)
+
+    def looked_up_backward(dy, cache):
+        dw, ids = rows_backward(dy, cache)  # in the wrong order
+        return dw + 0 * ids[0].transposed
+
+    report = check(looked_up, looked_up_backward, np.ones((3, 2)), np.array([0, 2, 2]))
+    assert (report.verdict, report.findings[0].kind) == ("fail", "raises")
 
 
 def test_a_forward_that_returns_too_little_says_so(tmp_path):
