@@ -237,8 +237,8 @@ def _run(check: "Check", seed: int, twin: bool) -> "Report":
             reports = [check_subject(s, seed) for s in subjects]
             report = told(merge(reports), reports)
             if report.verdict == "fail" and sys.stderr.isatty():  # the verdict need not wait
-                words = f"gradcheck: {check.name} fails; looking for the line and for a fix"
-                print(words, file=sys.stderr, flush=True)
+                what = f"{check.name} fails; looking for the line and for a fix"
+                print(f"gradcheck: {what}", file=sys.stderr, flush=True)
             return _diagnosed(check, report, subjects, reports, seed, twin)
         except (Exception, SystemExit) as error:
             words = str(error).splitlines()[:1]

@@ -30,8 +30,8 @@ class _Calls(Hook):
             raise
         # the first of several gradients may be None, where ids have none; y may not
         first = result[0] if isinstance(result, tuple) and result else result
-        lacks_y = first is None and not re.search("backward|bwd", f.__name__ if own else "")
-        if nothing(result) or lacks_y:
+        gives_y = own is None or not re.search("backward|bwd", own.__name__)
+        if nothing(result) or (first is None and gives_y):
             self.first = self.first or own
         return result
 
