@@ -98,6 +98,8 @@ def _value(node: ast.expr, scope: tuple[dict, dict]) -> Any:
     try:
         tree = ast.fix_missing_locations(ast.Expression(split(node)))
         return eval(compile(tree, "<expression>", "eval"), *scope)
+    except TimeoutError:
+        raise
     except Exception:  # an index of a loop that is over, a name that is not bound yet
         return None
 

@@ -41,6 +41,7 @@ _CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-f
 CONTRACT = tuple(_CONTRACT.split())
 CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
+VALUED = 2.0  # seconds for what is sought by its value
 TOGETHER = 400  # variants in one code object
 FEW = 2  # wrong arguments, above which a term of one of them is not what is missing
 STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
@@ -162,13 +163,19 @@ class Search:
 
     def valued(self, lines: set[int]) -> Iterator[list[Item]]:
         """Terms that a gradient lacks, and expressions that are it, found by their values."""
-        own, file = self.backwards[0], File(self.text)
-        function = file.by_name.get(own.__qualname__)
-        dy, gradients = self.draw.probes[0][0], list[Any]()
-        scope = None
-        with contextlib.suppress(Exception), _limited(self.limit):
-            scope = ending(own.__code__, lambda: gradients.extend(self.draw.gradients(dy)))
-        if function is None or scope is None or len(self.wrong.arguments) > FEW:
+        file, several = File(self.text), list[list[tuple[ast.expr, bool]]]()
+        if len(self.wrong.arguments) <= FEW:
+            with contextlib.suppress(Exception), _limited(VALUED):
+                several = [*self.by_value(file)]
+        for found in several:
+            yield from self.larger(self.backwards[:1], lines, partial(valued, found=found))
+
+    def by_value(self, file: File) -> Iterator[list[tuple[ast.expr, bool]]]:
+        """For each wrong gradient, expressions and whether they are to be added to it."""
+        own, gradients = self.backwards[0], list[Any]()
+        function, dy = file.by_name[own.__qualname__], self.draw.probes[0][0]
+        scope = ending(own.__code__, lambda: gradients.extend(self.draw.gradients(dy)))
+        if scope is None:
             return
         given = Ingredients(file, function.node, function.fields)
         values = known(given, scope)
@@ -179,8 +186,7 @@ class Search:
             added = sums(G - good[i], *values) if i in good else []
             parts = [*crops(G, named, values[1]), *reshapes(G, named, shapes(given, scope))]
             both = (True, added), (False, [*sums(G, *values), *parts])
-            found = sorted([(n, more) for more, ns in both for n in ns], key=lambda n: size(n[0]))
-            yield from self.larger([own], lines, partial(valued, found=found))
+            yield sorted([(n, more) for more, ns in both for n in ns], key=lambda n: size(n[0]))
 
     def larger(
         self, functions: list[FunctionType], lines: set[int], made: Callable
