@@ -267,7 +267,8 @@ def test_the_message_whole(examined):
 
 def test_json_says_the_same(examined):
     _, out = examined(LSTM, "--json", "--quick")
-    said = json.loads(out)["checks"][0]["findings"][0]["message"] + "\n"
+    finding = json.loads(out)["checks"][0]["findings"][0]
+    said = f"{finding['kind']}: {finding['message']}\n"
     lines = [line.strip() for line in figures_apart(SAID).splitlines()]
     assert [line.strip() for line in figures_apart(said).splitlines()] == [
         lines[2].removesuffix(" (mine.py:#)"),
