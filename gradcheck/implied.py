@@ -12,6 +12,7 @@ from gradcheck.looks import (
     is_size,
     is_sliced,
     is_slope,
+    is_softmax,
     is_tiny,
     is_transposed,
     names_in,
@@ -170,8 +171,7 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
         return "missing-term"
     if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
         return "missing-recurrent-term" if about.looped else "wrong-operand"
-    gained = values_in(new) - values_in(old)
-    if isinstance(old, ast.Constant) and about.upstream & gained:
+    if isinstance(old, ast.Constant) and about.upstream & (values_in(new) - values_in(old)):
         return "ignores-upstream"
     if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
         return "constant-factor"
@@ -279,7 +279,7 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return "transposed"
         if name in ("max", "min"):
             return "mask"
-        if name in REDUCTIONS and brought and _is_softmax(a, parents):
+        if name in REDUCTIONS and brought and is_softmax(a, parents):
             return "softmax-diagonal-only"
         if name in REDUCTIONS:
             return "unreduced-broadcast" if brought else "wrong-axis"
@@ -327,17 +327,6 @@ def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if names <= FILTERS:
             return "flipped-kernel"
     return ""
-
-
-def _is_softmax(inner: ast.AST, parents: tuple) -> bool:
-    """Whether p g is taken from g, and the whole multiplied by p."""
-    below = [p for p in parents if isinstance(p, ast.BinOp)][-2:]
-    if len(below) < 2 or not isinstance(inner, ast.BinOp):
-        return False
-    outer, minus = below
-    factors = [ast.dump(n) for n in (inner.left, inner.right)]
-    taken = isinstance(minus.op, ast.Sub) and ast.dump(minus.left) in factors
-    return taken and isinstance(outer.op, ast.Mult) and ast.dump(outer.left) in factors
 
 
 def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:

@@ -62,7 +62,8 @@ def values_in(node: ast.AST) -> set[str]:
 def is_size(node: ast.AST, sizes: Container[str] = ()) -> bool:
     """Whether a factor is made of sizes: shapes, lengths, numbers, and the names in `sizes`.
 
-    >>> is_size(ast.parse("len(x) * y.shape[0] - 1")), is_size(ast.parse("(x > 0) / x.size"))
+    >>> count, share = ast.parse("len(x) * y.shape[0] - 1; (x > 0) / x.size").body
+    >>> is_size(count.value), is_size(share.value)
     (True, False)
     """
     match node:
@@ -80,8 +81,6 @@ def is_size(node: ast.AST, sizes: Container[str] = ()) -> bool:
             either = is_size(left, sizes), is_size(right, sizes)
             counts = [isinstance(literal(n), int) for n in (left, right)]
             return any(either) and all(e or c for e, c in zip(either, counts, strict=True))
-        case ast.Module([ast.Expr(value)]):
-            return is_size(value, sizes)
     return False
 
 
@@ -144,3 +143,14 @@ def is_slope(node: ast.AST) -> bool:
         if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
             return not (isinstance(n.right, ast.BinOp) and isinstance(n.right.op, ast.Div))
     return False
+
+
+def is_softmax(inner: ast.AST, parents: tuple[ast.AST, ...]) -> bool:
+    """Whether p g is taken from g, and the whole multiplied by p."""
+    below = [p for p in parents if isinstance(p, ast.BinOp)][-2:]
+    if len(below) < 2 or not isinstance(inner, ast.BinOp):
+        return False
+    outer, minus = below
+    factors = [ast.dump(n) for n in (inner.left, inner.right)]
+    taken = isinstance(minus.op, ast.Sub) and ast.dump(minus.left) in factors
+    return taken and isinstance(outer.op, ast.Mult) and ast.dump(outer.left) in factors
