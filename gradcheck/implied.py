@@ -2,47 +2,30 @@
 
 import ast
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+
+from gradcheck.about import NOTHING, About, Scope, about, over_time
+from gradcheck.calls import FILTERS, JOINING, SPECIAL, SQUASHING, applied, reordered
+from gradcheck.compared import relation
 from gradcheck.differing import difference, differences
+from gradcheck.joins import exchanged, is_inner, joined, scale
 from gradcheck.looks import (
     bare,
-    indices_in,
+    is_one_minus,
+    is_product_with_slope,
     is_reversed,
-    is_size,
     is_sliced,
     is_slope,
-    is_softmax,
-    is_tiny,
-    is_transposed,
     names_in,
-    sizes_in,
     values_in,
     within,
 )
 from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, is_a, literal, same
 
-SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
-JOINING = {"concatenate", "stack", "hstack", "vstack", "column_stack", "dstack", "block"}
-SPECIAL = {"erf", "erfc", "arctan", "arcsinh", "logistic", "softplus"}
-KEEP = {"keep", "keep_prob", "prob", "p", "rate", "p_drop"}
-FILTERS = {"convolve", "correlate", "convolve2d", "correlate2d", "fftconvolve"}
-
-
-@dataclass(frozen=True)
-class About:
-    """What is known of a function: the names of dy and of what is unpacked from it, the variable of
-    the loop over time that the statement stands in, names of sizes, names that are only used as
-    indices, and what else is assigned."""
-
-    upstream: frozenset[str] = frozenset()
-    looped: str = ""
-    sizes: frozenset[str] = frozenset()
-    indices: frozenset[str] = frozenset()
-    assigned: tuple[tuple[str, ast.expr], ...] = ()
-
-
-NOTHING = About()
+SLOPES = ("activation-derivative-missing", "activation-derivative-misplaced")
 
 
 def kind(before: str, after: str, about: About = NOTHING) -> str:
@@ -70,38 +53,21 @@ def kind(before: str, after: str, about: About = NOTHING) -> str:
     return _of_statement(old[0], new[0], about)
 
 
-def of_edit(text: str, function: str, line: int, before: str, after: str) -> str:
-    """The kind of mistake that an edit of a line undoes, seen where it stands."""
-    upstream: tuple[str, ...] = ()
-    assigned: tuple[tuple[str, ast.expr], ...] = ()
-    looped = ""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.FunctionDef)
-            and (node.name == function and node.args.args)
-            and node.lineno <= line <= (node.end_lineno or 0)
-        ):
-            names = [a.arg for a in node.args.args if a.arg != "self"]
-            likely = [n for n in names if n[:1] in "dgu" or "grad" in n]
-            given = next(iter(likely or names), "")
-            if not likely and len(names) < 2:  # it takes no dy
-                continue
-            upstream = (given,)
-            for stmt in (n for n in ast.walk(node) if isinstance(n, ast.Assign)):
-                if ast.unparse(stmt.value) == given:
-                    upstream += tuple(sorted(names_in(stmt.targets[0])))
-                assigned += ((ast.unparse(stmt.targets[0]), stmt.value),)
-        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _over_time(node):
-            looped = node.target.id if node.lineno <= line <= (node.end_lineno or 0) else looped
-    sizes, indices = frozenset(sizes_in(tree)), frozenset(indices_in(tree))
-    about = About(frozenset(upstream), looped, sizes, indices, assigned)
-    return kind(before, after, about)
+def of_edit(
+    text: str,
+    function: str,
+    line: int,
+    before: str,
+    after: str,
+    scope: Scope | None = None,
+    forward: bool = False,
+) -> str:
+    """The kind of mistake that an edit of a line undoes, seen where it stands.
 
-
-def _over_time(loop: ast.For) -> bool:
-    names = names_in(loop.iter) | names_in(loop.target)
-    return any(n.lower() in ("t", "time", "step", "steps", "tape") for n in names)
+    `scope` has the globals and the locals of the function when it ended, if it is known; a
+    `forward` is not run by the backward.
+    """
+    return kind(before, after, about(text, function, line, scope, forward))
 
 
 def _parsed(text: str) -> list[ast.stmt]:
@@ -112,25 +78,19 @@ def _parsed(text: str) -> list[ast.stmt]:
 def _missing(stmt: ast.stmt, about: About) -> str:
     match stmt:
         case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
-            return _scale(value, about)
+            return scale(value, about)
         case ast.Assign([ast.Name(name)], value) if name in names_in(value):
             return "activation-derivative-missing" if is_slope(value) else "missing-term"
     return "missing-term"
-
-
-def _scale(factor: ast.expr, about: About) -> str:
-    if any(n.id.lower() in KEEP for n in ast.walk(factor) if isinstance(n, ast.Name)):
-        return "scale-by-keep-probability"
-    return "mean-vs-sum" if is_size(factor, about.sizes) else "constant-factor"
 
 
 def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     match old, new:
         case _, ast.Pass():
             scaled = isinstance(old, ast.AugAssign) and isinstance(old.op, (ast.Mult, ast.Div))
-            return _scale(old.value, about) if scaled else "extra-term"  # type: ignore[attr-defined]
+            return scale(old.value, about) if scaled else "extra-term"  # type: ignore[attr-defined]
         case ast.For(), ast.For():
-            return "time-shift" if _over_time(old) else "misaligned"
+            return "time-shift" if over_time(old) else "misaligned"
         case (ast.If() | ast.While(), _):
             return "mask"
         case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if ast.unparse(
@@ -142,13 +102,44 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         case (ast.Assign() | ast.AugAssign(), ast.Expr()):
             return "overwrites-instead-of-accumulates"
         case ast.AugAssign(op=a), ast.AugAssign(op=b) if type(a) is not type(b):
-            return "sign" if isinstance(a, (ast.Add, ast.Sub)) else "constant-factor"
+            return "sign" if isinstance(a, (ast.Add, ast.Sub)) else _inverted(old.value, about)
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
-    match old:
-        case ast.Assign([ast.Name(name)]) if name in about.indices:
-            tested = any(isinstance(n, ast.Compare) for n in (*ast.walk(old), *ast.walk(new)))
-            return "mask" if tested else "misaligned"
+    if name := _of_dtype(old, new):
+        return name
+    results = _results(old, new)
+    seen = relation(*map(about.value, results)) if results else ""
+    if seen == "shape" or (seen == "unreduced-broadcast" and "keepdims" not in ast.unparse(old)):
+        return seen
+    if isinstance(old, ast.Assign) and _names_of(old.targets[0]) <= about.indices:
+        tested = any(isinstance(n, ast.Compare) for n in (*ast.walk(old), *ast.walk(new)))
+        return "mask" if tested else "misaligned"
+    name = _of_place(old, new, about)
+    if about.forward and name in ("extra-term", "missing-term", "shape", "misaligned", *SLOPES):
+        return "wrong-operand"  # something else is cached
+    if seen == "misaligned" and name in ("transposed", ""):
+        return seen
+    if seen == "constant-factor" and name in ("", "wrong-axis") and not about.loops:
+        means = any(called(n) == "mean" for k in (old, new) for n in ast.walk(k))
+        return "mean-vs-sum" if means else seen
+    return name
+
+
+def _results(old: ast.stmt, new: ast.stmt) -> tuple[ast.expr, ast.expr] | None:
+    """The values of two statements, or the only two of those returned that differ."""
+    if not isinstance(old, (ast.Assign, ast.Return)) or type(old) is not type(new):
+        return None
+    a, b = old.value, new.value  # type: ignore[attr-defined]
+    if isinstance(a, ast.Tuple) and isinstance(b, ast.Tuple) and len(a.elts) == len(b.elts):
+        differ = [(p, q) for p, q in zip(a.elts, b.elts, strict=True) if not same(p, q)]
+        return differ[0] if len(differ) == 1 else None
+    return (a, b) if a and b else None
+
+
+def _of_place(old: ast.stmt, new: ast.stmt, about: About) -> str:
+    """By the place at which two statements differ."""
+    if isinstance(old, ast.Assign) and _are_sizes(old, new, about):
+        return "constant-factor"
     slices = [[n for n in ast.walk(s) if is_sliced(n)] for s in (old, new)]
     moved = sum(not same(a, b) for a, b in zip(*slices, strict=False))
     if moved > 1 and bare(old, is_sliced) == bare(new, is_sliced):
@@ -156,202 +147,169 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     axes = [re.sub(r"arg='axis', value=\w+\(value=.*?\)", "axis", ast.dump(s)) for s in (old, new)]
     if axes[0] == axes[1]:
         return "wrong-axis"
-    name = _of_expression(*difference(old, new, ()), about)
+    place = difference(old, new, ())
+    name = _of_expression(*place, about)
     if not name:  # the same at several places, perhaps
-        names = {_of_expression(*place, about) for place in differences(old, new, ())}
+        names = {_of_expression(*one, about) for one in differences(old, new, ())}
         name = names.pop() if len(names) == 1 else ""
-    return name
+    return name or _by_value(*place, about)
+
+
+def _are_sizes(old: ast.Assign, new: ast.stmt, about: About) -> bool:
+    """Whether a number of entries is counted otherwise."""
+    single = isinstance(old.targets[0], ast.Name) and isinstance(new, ast.Assign)
+    return single and about.is_size(old.value) and about.is_size(new.value)  # type: ignore[attr-defined]
+
+
+def _names_of(target: ast.expr) -> set[str]:
+    """The names that are assigned; "" where it is something else."""
+    parts = getattr(target, "elts", [target])
+    return {getattr(p, "id", "") for p in parts}
+
+
+def _inverted(factor: ast.expr, about: About) -> str:
+    """Multiplied by what should be divided by, or the other way round."""
+    value = about.value(factor)
+    return "wrong-operand" if np.ndim(value) else scale(factor, about)
+
+
+def _of_dtype(old: ast.stmt, new: ast.stmt) -> str:
+    """Another precision, which the right statement does not speak of."""
+    found = [{w for n in ast.walk(s) for w in _dtypes(n)} for s in (old, new)]
+    more = found[0] - found[1]
+    if not more:
+        return ""
+    return "precision" if more & {"float16", "half", "f2"} else "dtype"
+
+
+def _dtypes(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.keyword(arg="dtype", value=value):
+            yield ast.unparse(value).removeprefix("np.").strip("'\"")
+        case ast.Call(args=[value]) if called(node) == "astype":
+            yield ast.unparse(value).removeprefix("np.").strip("'\"")
+        case ast.Attribute(attr="float16" | "float32" | "half" | "single" as name):
+            yield name
 
 
 def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: About) -> str:
-    for what in (_placed, _joined, _applied, _reordered):
+    if two := exchanged(old, new):
+        return _of_expression(*two, (*parents, old), about)
+    for what in (_of_choice, _of_upstream, _placed, _of_masks, joined, applied, reordered, _summed):
         if name := what(old, new, parents, about):
             return name
     if isinstance(old, ast.Constant) and old.value is None:
         return "missing-term"
     if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
         return "missing-recurrent-term" if about.looped else "wrong-operand"
-    if isinstance(old, ast.Constant) and about.upstream & (values_in(new) - values_in(old)):
-        return "ignores-upstream"
     if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
-        return "constant-factor"
+        return "missing-term" if old.value == 0 else "constant-factor"
     if isinstance(old, ast.Call) and called(old).startswith("zeros"):
-        return "missing-term"
-    if is_slope(new) and not is_slope(old) and not any(map(is_slope, parents)):
-        return "activation-derivative-missing"
-    scaled = [p for p in parents if isinstance(p, ast.BinOp)]
-    if (
-        scaled
-        and isinstance(scaled[-1].op, (ast.Mult, ast.Div))
-        and is_size(old, about.sizes)
-        and is_size(new, about.sizes)
-    ):
-        return "constant-factor"
+        return "missing-recurrent-term" if names_in(new) & about.carried else "missing-term"
+    if name := _of_slopes(old, new, parents, about):
+        return name
+    if about.is_share(old) and about.is_share(new):
+        return "scale-by-keep-probability"
     if isinstance(old, ast.Subscript) and about.looped in names_in(old.slice) - names_in(new):
         return "time-shift"
+    numbers = [about.is_size(n) or about.is_scalar(n) for n in (old, new)]
+    if all(numbers) and (about.is_size(old) or about.is_size(new) or not _are_names(old, new)):
+        return "constant-factor"
     if isinstance(old, ast.Name) and isinstance(new, ast.Name) and {old.id, new.id} <= FILTERS:
         return "flipped-kernel"
     functions = {called(n) for n in ast.walk(old)} ^ {called(n) for n in ast.walk(new)}
     if functions & SQUASHING and len(functions & (SQUASHING | SPECIAL)) > 1:
         return "forward-backward-variant-mismatch"
-    summed = any(called(n) == "sum" for n in ast.walk(new))
-    if (
-        summed
-        and not any(called(n) == "sum" for n in ast.walk(old))
-        and names_in(new) <= names_in(old)
-    ):
-        return "softmax-diagonal-only"
-    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
-        for name, value in about.assigned:  # z, which is h times a slope, for h
-            if name == new.id and old.id in names_in(value) and is_slope(value):
-                return "activation-derivative-missing"
+    if name := _by_value(old, new, parents, about):
+        return name
     plain = (ast.Name, ast.Attribute, ast.Subscript)  # more may be another way to write it
-    return "wrong-operand" if isinstance(old, plain) and isinstance(new, plain) else ""
+    if isinstance(old, plain) and isinstance(new, plain):
+        return "wrong-operand"
+    return "missing-term" if names_in(old) < names_in(new) and _holds(new, old) else ""
 
 
-def _joined(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
-    """A sign, a term or a factor."""
-    for a, b in ((old, new), (new, old)):
-        if isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub) and same(a, b.operand):
-            return "sign"
-        if isinstance(b, ast.UnaryOp) and same(a, b.operand):
-            return "mask"
-    plus, times = (ast.Add, ast.Sub), (ast.Mult, ast.Div)
-    if isinstance(old, plus) and isinstance(new, plus):
-        return "sign"
-    if isinstance(old, times) and isinstance(new, times):
-        right = parents[-1].right if parents and isinstance(parents[-1], ast.BinOp) else None
-        return _scale(right, about) if right is not None else "constant-factor"
-    if isinstance(old, (ast.BitAnd, ast.BitOr, ast.cmpop, ast.boolop)):
-        return "mask"
-    for whole, part, brought in ((new, old, True), (old, new, False)):
-        if not isinstance(whole, ast.BinOp) or isinstance(whole.op, ast.MatMult):
-            continue
-        for kept, other in ((whole.left, whole.right), (whole.right, whole.left)):
-            if not same(kept, part) or isinstance(part, ast.Constant):
-                continue
-            if isinstance(whole.op, ast.Sub) and kept is whole.right and literal(other) == 1:
-                return "wrong-operand"  # the other gate
-            divided = any(isinstance(p, ast.BinOp) and isinstance(p.op, ast.Div) for p in parents)
-            if isinstance(whole.op, plus) and divided and is_size(part, about.sizes):
-                return "forward-backward-variant-mismatch"  # n - 1 for n
-            if isinstance(whole.op, plus) and brought and names_in(other) <= _targets(parents):
-                return "overwrites-instead-of-accumulates"
-            if isinstance(whole.op, plus) and not brought and is_tiny(other):
-                return "precision"
-            if isinstance(whole.op, plus):
-                return "missing-term" if brought else "extra-term"
-            if isinstance(whole.op, ast.Pow):
-                return "wrong-operand"
-            if brought and about.upstream & values_in(other):
-                return "ignores-upstream"
-            if is_slope(other):
-                if not brought:
-                    return "extra-term"
-                compared = isinstance(other, ast.Compare)
-                return "mask" if compared else "activation-derivative-missing"
-            scale = _scale(other, about)
-            if is_size(other, about.sizes) or not names_in(other) or scale.startswith("scale"):
-                return scale
-            if brought:  # a divisor may be lost in many ways
-                return "missing-term" if isinstance(whole.op, ast.Mult) else ""
-            return "extra-term"
+def _are_names(old: ast.AST, new: ast.AST) -> bool:
+    return isinstance(old, ast.Name) and isinstance(new, ast.Name)
+
+
+def _holds(whole: ast.AST, part: ast.AST) -> bool:
+    return any(same(n, part) for n in ast.walk(whole) if type(n) is type(part))
+
+
+def _by_value(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: About) -> str:
+    """By the values of what differs; where that is no value, of what it stands in."""
+    if isinstance(old, ast.expr) and isinstance(new, ast.expr):
+        return relation(about.value(old), about.value(new))
     return ""
 
 
-def _applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
-    """A function applied, or not."""
-    for a, b, brought in ((old, new, True), (new, old, False)):
-        if isinstance(b, ast.Attribute) and b.attr in ("T", "mT") and same(a, b.value):
-            return "transposed"
-        if isinstance(b, ast.Subscript) and same(a, b.value):
-            if "::-1" in ast.unparse(b.slice).replace(" ", ""):
-                filtered = any(called(p) in FILTERS for p in parents)
-                return "flipped-kernel" if filtered or not about.looped else "time-shift"
-            return "shape" if "None" in ast.unparse(b.slice) else "misaligned"
-        if not isinstance(b, ast.Call):
-            continue
-        inner = [getattr(b.func, "value", None), *b.args]
-        if not any(i is not None and same(a, i) for i in inner):
-            continue
-        name = called(b)
-        if name in TRANSPOSES:
-            return "transposed"
-        if name in ("max", "min"):
-            return "mask"
-        if name in REDUCTIONS and brought and is_softmax(a, parents):
-            return "softmax-diagonal-only"
-        if name in REDUCTIONS:
-            return "unreduced-broadcast" if brought else "wrong-axis"
-        if name in ("copy", "array"):
-            return "mutates"
-        if name == "clip":
-            return "" if brought else "extra-term"
-        if name in ("reshape", "ravel", "squeeze"):
-            return "shape"
-        if name in ("astype", "round"):
-            return "dtype" if brought else "precision"
-        if name.endswith("_backward"):
-            return "activation-derivative-missing"
-        if name == "reversed":
-            return "time-shift"
-        if name in ("flip", "flipud", "fliplr", "rot90"):
-            return "flipped-kernel"
-        if "broadcast" in name:
-            return "unreduced-broadcast"
-        return "activation-derivative-misplaced" if name in SQUASHING else "wrong-operand"
-    if isinstance(old, str) or isinstance(new, str):
+def _of_choice(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
+    """x if t > 0 else y, or where(mask, x, y), where only one of them was thought of."""
+    if called(new) == "where" != called(old) and names_in(old) <= names_in(new):
+        condition = new.args[0]  # type: ignore[attr-defined]
+        if literal(new.args[-1]) != 0 and literal(new.args[1]) != 0:  # type: ignore[attr-defined]
+            return "mask" if _holds(old, condition) else "activation-derivative-missing"
+    if isinstance(old, ast.IfExp) == isinstance(new, ast.IfExp):
         return ""
-    if isinstance(old, ast.Call) and isinstance(new, ast.Call):
-        names = {called(old), called(new)}
-        if names == {"sum", "mean"}:
-            return "mean-vs-sum"
-        if names <= FILTERS:
-            return "flipped-kernel" if len(names) == 2 else "misaligned"
-        if names == {"reshape"}:  # with another order of its entries, or into another shape
-            return "misaligned"
-        if len(names) == 1 and names <= REDUCTIONS:
-            changed = {k.arg for k in (*old.keywords, *new.keywords)}
-            kept = [k.arg for k in old.keywords] != [k.arg for k in new.keywords]
-            if "dtype" in changed and kept:
-                return "dtype"
-            return "shape" if kept and "keepdims" in changed else "wrong-axis"
-        if names <= TRANSPOSES or (len(names) == 1 and names <= {"outer", "einsum", "tensordot"}):
-            return "transposed"
-        if len(names) == 1 and names <= {"where"}:
-            return "mask"
-    if isinstance(old, ast.Attribute) and isinstance(new, ast.Attribute):
-        names = {old.attr, new.attr}
-        if names == {"sum", "mean"}:
-            return "mean-vs-sum"
-        if names <= FILTERS:
-            return "flipped-kernel"
+    one, other = (old, new) if isinstance(old, ast.IfExp) else (new, old)
+    looped = {*about.loops} & names_in(one.test)  # type: ignore[attr-defined]
+    return "time-shift" if looped and isinstance(other, ast.Subscript) else ""
+
+
+def _of_upstream(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
+    """dy is asked for its shape only, or not at all."""
+    if not isinstance(old, ast.expr) or isinstance(getattr(old, "ctx", None), ast.Store):
+        return ""
+    if not about.upstream & (values_in(new) - values_in(old)):
+        return ""
+    if isinstance(old, ast.Constant):
+        return "ignores-upstream" if literal(old) not in (0, None) else ""
+    if called(old).startswith("ones"):
+        return "ignores-upstream"
+    product = called(new) == "einsum" or is_a(new, ast.MatMult) or is_a(new, ast.Mult)
+    less = names_in(new) - about.upstream <= names_in(old) and not isinstance(old, ast.Name)
+    return "ignores-upstream" if less and product else ""
+
+
+def _of_slopes(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
+    """The slope of an activation is missing, or is that of something else."""
+    around = any(is_slope(p) for p in parents if isinstance(p, ast.expr))
+    slopes = [isinstance(n, ast.expr) and is_slope(n) for n in (old, new)]
+    if slopes == [True, True] and isinstance(old, ast.Compare) != isinstance(new, ast.Compare):
+        return "forward-backward-variant-mismatch"
+    if any(slopes) and not all(slopes) and not around:
+        if called(new) == "where":
+            return "activation-derivative-missing"
+        if names_in(old) == names_in(new):
+            return "activation-derivative-misplaced"
+        if slopes[1] and isinstance(new, (ast.BinOp, ast.Compare)) and isinstance(old, ast.Name):
+            return "activation-derivative-misplaced"
+    if isinstance(old, ast.Name) and isinstance(new, ast.Name):
+        if around and any(map(is_one_minus, parents)):
+            return "activation-derivative-misplaced"
+        for name, value in about.assigned:  # z, which is h times a slope, for h
+            if name == new.id and is_product_with_slope(value, old.id):
+                return "activation-derivative-missing"
     return ""
 
 
-def _reordered(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
-    """The same things in another order."""
-    if isinstance(old, ast.BinOp) and isinstance(new, ast.BinOp) and type(old.op) is type(new.op):
-        if isinstance(old.op, ast.MatMult):
-            a, b = ([bare(k, is_transposed) for k in (n.left, n.right)] for n in (old, new))
-            return "transposed" if sorted(a) == sorted(b) else "wrong-operand"
-        if isinstance(old.op, ast.Sub) and same(old.left, new.right) and same(old.right, new.left):
-            return "sign"
-    if isinstance(old, (ast.Tuple, ast.List)) and isinstance(new, (ast.Tuple, ast.List)):
-        if any(p.arg in ("axis", "axes") for p in parents if isinstance(p, ast.keyword)):
-            return "wrong-axis"
-        if sorted(map(ast.dump, old.elts)) != sorted(map(ast.dump, new.elts)):
-            return ""
-        if any(called(p) in JOINING for p in parents):
-            return "gate-order"
-        given = parents and isinstance(parents[-1], ast.Call)
-        if given or any(isinstance(p, ast.Return) for p in parents):
-            return "argument-order"
-        if isinstance(getattr(old, "ctx", None), ast.Store):
-            return ""
-        return "transposed" if any(called(p) in TRANSPOSES for p in parents) else "wrong-operand"
-    if isinstance(old, ast.Dict):
-        return "argument-order"
+def _of_masks(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
+    """One mask in the place of another: of other places, or of another height."""
+    if not isinstance(old, ast.expr) or not isinstance(new, ast.expr):
+        return ""
+    a, b = about.value(old), about.value(new)
+    if not about.is_mask(old) or not about.is_mask(new) or a is None or b is None:
+        return ""
+    scaled = np.array_equal(np.ravel(a) != 0, np.ravel(b) != 0)
+    return "scale-by-keep-probability" if scaled else "mask"
+
+
+def _summed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
+    """Where something is subtracted from g that should be the sum of it."""
+    minus = [p for p in parents if isinstance(p, ast.BinOp) and isinstance(p.op, ast.Sub)]
+    sums = [isinstance(k, ast.expr) and is_inner(k, about) for k in (old, new)]
+    if minus and sums == [False, True] and names_in(new) <= names_in(old):
+        return "softmax-diagonal-only"
     return ""
 
 
@@ -372,13 +330,13 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return "misaligned"
         if called(parent) == "at" and len(parent.args) > 1 and within(old, parent.args[1]):
             return "misaligned"
-        constant = isinstance(old, (ast.Constant, ast.UnaryOp, ast.Tuple))
+        constant = isinstance(old, (ast.Constant, ast.Tuple)) or literal(old) is not ...
         if isinstance(parent, ast.Call) and called(parent) in REDUCTIONS and constant:
             return "wrong-axis"
         if isinstance(parent, ast.Call) and called(parent) in TRANSPOSES and constant:
             return "transposed"
         if isinstance(parent, ast.Call) and called(parent) == "einsum" and constant:
-            return "transposed"
+            return _of_subscripts(literal(old), literal(new))
         if isinstance(parent, ast.Subscript) and within(old, parent.slice):
             if isinstance(old, ast.Constant) and isinstance(old.value, str):
                 return "wrong-operand"
@@ -387,14 +345,44 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             timed = about.looped and about.looped in names_in(old) | names_in(new)
             strided = [n for p in (old, new) for n in ast.walk(p) if is_a(n, ast.Mult)]
             timed = timed and not strided
-            turned = not timed and is_reversed(old) != is_reversed(new)
-            return "time-shift" if timed else "flipped-kernel" if turned else "misaligned"
+            if timed:
+                return "time-shift"
+            if _is_moved_axis(old, new):
+                return "wrong-axis"
+            return "flipped-kernel" if _is_turned(old, new) else "misaligned"
+        if is_a(parent, ast.Pow) and within(old, parent.right):  # type: ignore[attr-defined]
+            return "wrong-operand"
     if isinstance(old, ast.Compare) and isinstance(new, ast.Compare):
         return "mask"
+    if isinstance(old, ast.expr) and isinstance(new, ast.expr):
+        values = about.value(old), about.value(new)
+        if all(isinstance(v, np.ndarray) and v.dtype.kind in "iu" for v in values):
+            return "misaligned"  # places
     return "misaligned" if isinstance(old, ast.Slice) else ""
 
 
-def _targets(parents: tuple) -> set[str]:
-    """What the statement assigns, outside of indices."""
-    stmt = parents[0] if parents else None
-    return names_in(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
+def _is_turned(old: ast.AST, new: ast.AST) -> bool:
+    """Whether one of two indices runs backwards."""
+    several = [getattr(n, "elts", [n]) for n in (old, new)]
+    turned = [sum(map(is_reversed, s)) for s in several]
+    steps = [ast.unparse(n).replace(" ", "").count("::-1") for n in (old, new)]
+    return turned[0] != turned[1] or steps[0] != steps[1]
+
+
+def _is_moved_axis(old: ast.AST, new: ast.AST) -> bool:
+    """Whether a new axis stands elsewhere: [None, :] for [:, None]."""
+    parts = [[*map(ast.unparse, getattr(n, "elts", []))] for n in (old, new)]
+    rest = [[p for p in some if p != "None"] for some in parts]
+    return len(parts[0]) == len(parts[1]) != len(rest[0]) and rest[0] == rest[1]
+
+
+def _of_subscripts(old: Any, new: Any) -> str:
+    """By the letters of an einsum."""
+    if not isinstance(old, str) or not isinstance(new, str):
+        return "transposed"
+    (given, _, out), (wanted, _, right) = (s.replace(" ", "").partition("->") for s in (old, new))
+    if given != wanted:
+        return "transposed" if sorted(given + out) == sorted(wanted + right) else "wrong-axis"
+    if set(out) == set(right):
+        return "transposed"
+    return "unreduced-broadcast" if set(out) > set(right) else "wrong-axis"

@@ -53,10 +53,17 @@ def names_in(node: ast.AST) -> set[str]:
 
 def values_in(node: ast.AST) -> set[str]:
     """The names whose values count, not only their sizes."""
-    if isinstance(node, ast.Attribute) and node.attr in SIZES:
+    sized = called(node) == "len" or called(node).endswith("_like")
+    if sized or (isinstance(node, ast.Attribute) and node.attr in SIZES):
         return set()
     below = (values_in(child) for child in ast.iter_child_nodes(node))
     return set().union({node.id} if isinstance(node, ast.Name) else (), *below)
+
+
+def targets_of(parents: tuple[ast.AST, ...]) -> set[str]:
+    """What the statement assigns, outside of indices."""
+    stmt = parents[0] if parents else None
+    return names_in(stmt.targets[0]) if isinstance(stmt, ast.Assign) else set()
 
 
 def is_size(node: ast.AST, sizes: Container[str] = ()) -> bool:
@@ -119,20 +126,35 @@ def _counted(tree: ast.AST) -> set[str]:
 
 
 def indices_in(tree: ast.AST) -> set[str]:
-    """Names that are read in indices, and nowhere else.
+    """Names that are read in indices, and nowhere else but to make others of these.
 
-    >>> sorted(indices_in(ast.parse("i = 2 * k; x[i] = y[i] * k")))
-    ['i']
+    >>> sorted(indices_in(ast.parse("i = 2 * k; j = i + 1; x[i:j] = y[i] * k")))
+    ['i', 'j']
     """
     slices = [n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
     inside = [n for part in slices for n in ast.walk(part)]
+    makes = {id(n): _made(s) for s in ast.walk(tree) if isinstance(s, ast.Assign) for n in _all(s)}
+    found = {n.id for n in inside if isinstance(n, ast.Name)}
     within = {id(n) for n in inside}
-    outside = {
-        n.id
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in within
-    }
-    return {n.id for n in inside if isinstance(n, ast.Name)} - outside
+    read = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    while True:
+        outside = {
+            n.id
+            for n in read
+            if id(n) not in within and not makes.get(id(n), {""}) <= found - {n.id}
+        }
+        if not found & outside:
+            return found
+        found -= outside
+
+
+def _made(stmt: ast.Assign) -> set[str]:
+    """The names that a statement assigns; "" for what is no name."""
+    return {getattr(p, "id", "") for t in stmt.targets for p in getattr(t, "elts", [t])}
+
+
+def _all(stmt: ast.Assign) -> list[ast.AST]:
+    return [*ast.walk(stmt.value)]
 
 
 def is_slope(node: ast.AST) -> bool:
@@ -143,6 +165,22 @@ def is_slope(node: ast.AST) -> bool:
         if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and literal(n.left) == 1:
             return not (isinstance(n.right, ast.BinOp) and isinstance(n.right.op, ast.Div))
     return False
+
+
+def is_one_minus(node: ast.AST) -> bool:
+    """1 - a, or 1 - a**2."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and literal(node.left) == 1
+
+
+def is_product_with_slope(node: ast.expr, name: str) -> bool:
+    """Whether an expression is a product of a name and the slope of an activation."""
+    match node:
+        case ast.BinOp(left, ast.Mult(), right):
+            for a, b in ((left, right), (right, left)):
+                if is_slope(b) and isinstance(b, (ast.BinOp, ast.Compare)) and name in names_in(a):
+                    return isinstance(a, ast.Name) or is_product_with_slope(a, name)
+            return any(is_product_with_slope(k, name) for k in (left, right))
+    return called(node) == "where" and name in names_in(node) and is_slope(node)
 
 
 def is_softmax(inner: ast.AST, parents: tuple[ast.AST, ...]) -> bool:

@@ -43,8 +43,11 @@ class Known:
     value: Array
 
 
-def ending(code: CodeType, run: Callable[[], Any]) -> tuple[dict, dict] | None:
-    """The globals and the locals of a function as it returns; None where it did not run once."""
+def ending(code: CodeType, run: Callable[[], Any], once: bool = True) -> tuple[dict, dict] | None:
+    """The globals and the locals of a function as it returns, the last time that it does.
+
+    None where it did not run, or, if so wanted, where it ran more than `once`.
+    """
     seen: list[FrameType] = []
 
     def noting(frame: FrameType, event: str, _: Any) -> None:
@@ -57,7 +60,9 @@ def ending(code: CodeType, run: Callable[[], Any]) -> tuple[dict, dict] | None:
         run()
     finally:
         sys.setprofile(before)
-    return (seen[0].f_globals, dict(seen[0].f_locals)) if len(seen) == 1 else None
+    if not seen or (once and len(seen) > 1):
+        return None
+    return seen[-1].f_globals, dict(seen[-1].f_locals)
 
 
 def known(given: Ingredients, scope: tuple[dict, dict]) -> tuple[list[Known], dict[str, float]]:
@@ -67,7 +72,7 @@ def known(given: Ingredients, scope: tuple[dict, dict]) -> tuple[list[Known], di
     own = [n for n in given.file.expressions if within(n, given.function)]
     inverse = [ast.BinOp(expression("1"), ast.Div(), node) for node in given.alone]
     for node in (*given.alone, *sorted(own, key=size), *inverse, *given.expressions):
-        value = _value(node, scope)
+        value = evaluated(node, scope)
         if isinstance(value, np.ndarray) and not value.ndim:
             value = value[()]
         if isinstance(value, (int, float, np.floating, np.integer)):
@@ -84,7 +89,7 @@ def shapes(given: Ingredients, scope: tuple[dict, dict]) -> dict[str, tuple[int,
     """The shapes that have a name, and those of arrays that have one."""
     found = {}
     for node in given.alone:
-        value, text = _value(node, scope), ast.unparse(node)
+        value, text = evaluated(node, scope), ast.unparse(node)
         if isinstance(value, np.ndarray) and value.ndim:
             found[f"{text}.shape"] = value.shape
         elif type(value) is tuple and value and all(type(n) is int for n in value):
@@ -92,7 +97,7 @@ def shapes(given: Ingredients, scope: tuple[dict, dict]) -> dict[str, tuple[int,
     return found
 
 
-def _value(node: ast.expr, scope: tuple[dict, dict]) -> Any:
+def evaluated(node: ast.expr, scope: tuple[dict, dict]) -> Any:
     if any(called(n) in CHANGING for n in ast.walk(node)):
         return None
     try:

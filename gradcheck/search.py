@@ -277,7 +277,13 @@ class Search:
         made, source = candidate.edits, candidate.edit().source
         first, f = made[0], candidate.functions[0]
         broken = next((k for k in self.kinds if k in CONTRACT), "")
-        kind = of_edit(self.text, f.__name__, first.line, first.before, first.after)
+        forward = f in self.forwards and f not in self.backwards
+        scope, dy = None, self.draw.probes[0][0]
+        with contextlib.suppress(Exception), _limited(self.limit):
+            run = self.base.run if forward else partial(self.draw.gradients, dy)
+            scope = ending(f.__code__, run, once=False)
+        what = first.line, first.before, first.after
+        kind = of_edit(self.text, f.__name__, *what, scope, forward)
         if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
             kind = self.kinds[0]
         kind = broken or ("" if kind in CONTRACT else kind)
