@@ -33,29 +33,29 @@ class About:
     forward: bool = False
     scope: Scope | None = None
 
-    def value(self, node: ast.expr) -> Any:
+    def value(self, node: ast.AST) -> Any:
         """The value of an expression when the function ended; None where it has none."""
         return evaluated(node, self.scope) if self.scope else None
 
-    def is_size(self, node: ast.expr) -> bool:
+    def is_size(self, node: ast.AST) -> bool:
         """Whether an expression is a whole number that is no constant of the file's text."""
         value = self.value(node)
         if value is None or not names_in(node):
             return is_size(node, self.sizes)
         return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
-    def is_share(self, node: ast.expr) -> bool:
+    def is_share(self, node: ast.AST) -> bool:
         """Whether an expression has the name of the share of units that dropout keeps."""
         value = self.value(node)
         named = {n.lower() for n in names_in(node)} & KEEP
         return bool(named) and (value is None or (self.is_scalar(node) and 0 < value < 10))
 
-    def is_scalar(self, node: ast.expr) -> bool:
+    def is_scalar(self, node: ast.AST) -> bool:
         return isinstance(self.value(node), (float, np.floating)) or (
             isinstance(self.value(node), np.ndarray) and not np.ndim(self.value(node))
         )
 
-    def is_mask(self, node: ast.expr) -> bool:
+    def is_mask(self, node: ast.AST) -> bool:
         """Whether an expression is 0 in some places and one other number in all others."""
         value = self.value(node)
         if value is None:

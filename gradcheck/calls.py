@@ -88,8 +88,8 @@ def applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if names <= TRANSPOSES or (len(names) == 1 and names <= {"outer", "tensordot"}):
             return "transposed"
         if len(names) == 1 and names <= {"dot", "matmul"}:
-            a, b = (sorted(bare(k, is_transposed) for k in n.args) for n in (old, new))
-            return "transposed" if a == b else ""
+            p, q = (sorted(bare(k, is_transposed) for k in n.args) for n in (old, new))
+            return "transposed" if p == q else ""
         if len(names) == 1 and names <= {"where"}:
             return "mask"
     if isinstance(old, ast.Attribute) and isinstance(new, ast.Attribute):

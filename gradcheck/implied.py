@@ -77,18 +77,21 @@ def _parsed(text: str) -> list[ast.stmt]:
 
 def _missing(stmt: ast.stmt, about: About) -> str:
     match stmt:
+        case ast.AugAssign(target=ast.Name() as name, op=ast.Mult() | ast.Div() as op, value=value):
+            return _of_expression(name, ast.BinOp(name, op, value), (stmt,), about)
         case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
             return scale(value, about)
-        case ast.Assign([ast.Name(name)], value) if name in names_in(value):
-            return "activation-derivative-missing" if is_slope(value) else "missing-term"
+        case ast.Assign([ast.Name(name) as target], value) if name in names_in(value):
+            return _of_expression(target, value, (stmt,), about) or "missing-term"
+        case ast.Assign([ast.Subscript(slice=ast.Compare() as mask)], ast.Constant(0 | 0.0)):
+            return joined(ast.Constant(1), mask, (stmt,), about)
     return "missing-term"
 
 
 def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     match old, new:
         case _, ast.Pass():
-            scaled = isinstance(old, ast.AugAssign) and isinstance(old.op, (ast.Mult, ast.Div))
-            return scale(old.value, about) if scaled else "extra-term"  # type: ignore[attr-defined]
+            return _extra(old, about)
         case ast.For(), ast.For():
             return "time-shift" if over_time(old) else "misaligned"
         case (ast.If() | ast.While(), _):
@@ -125,11 +128,21 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
     return name
 
 
+def _extra(stmt: ast.stmt, about: About) -> str:
+    """A statement that should not be there."""
+    match stmt:
+        case ast.AugAssign(op=ast.Mult() | ast.Div(), value=value):
+            return "mask" if about.is_mask(value) else scale(value, about)
+        case ast.Assign(value=value) if called(value) in ("tril", "triu", "where"):
+            return "mask"
+    return "extra-term"
+
+
 def _results(old: ast.stmt, new: ast.stmt) -> tuple[ast.expr, ast.expr] | None:
     """The values of two statements, or the only two of those returned that differ."""
     if not isinstance(old, (ast.Assign, ast.Return)) or type(old) is not type(new):
         return None
-    a, b = old.value, new.value  # type: ignore[attr-defined]
+    a, b = old.value, new.value
     if isinstance(a, ast.Tuple) and isinstance(b, ast.Tuple) and len(a.elts) == len(b.elts):
         differ = [(p, q) for p, q in zip(a.elts, b.elts, strict=True) if not same(p, q)]
         return differ[0] if len(differ) == 1 else None
@@ -350,7 +363,7 @@ def _placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             if _is_moved_axis(old, new):
                 return "wrong-axis"
             return "flipped-kernel" if _is_turned(old, new) else "misaligned"
-        if is_a(parent, ast.Pow) and within(old, parent.right):  # type: ignore[attr-defined]
+        if is_a(parent, ast.Pow) and within(old, parent.right):
             return "wrong-operand"
     if isinstance(old, ast.Compare) and isinstance(new, ast.Compare):
         return "mask"

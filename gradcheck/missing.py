@@ -97,7 +97,7 @@ def shapes(given: Ingredients, scope: tuple[dict, dict]) -> dict[str, tuple[int,
     return found
 
 
-def evaluated(node: ast.expr, scope: tuple[dict, dict]) -> Any:
+def evaluated(node: ast.AST, scope: tuple[dict, dict]) -> Any:
     if any(called(n) in CHANGING for n in ast.walk(node)):
         return None
     try:

@@ -64,7 +64,7 @@ def axis_of(node: ast.Call) -> ast.expr | None:
     return node.args[place] if 0 <= place < len(node.args) else None
 
 
-def literal(node: ast.expr) -> Any:
+def literal(node: ast.AST) -> Any:
     """The value of a constant, a negative one too; Ellipsis for anything else."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = literal(node.operand)
