@@ -130,8 +130,7 @@ def _checks(
     known = suites.of(module)
     taken = {f for r in known for f in r.functions}
     others = [f for f in find(module) if f.f not in taken]
-    told_of = [*(getattr(module, "CASES", None) or {}), *told]
-    public = [f for f in others if f.name[0] != "_" or f.name in told_of or _tells(f.f)]
+    public = [f for f in others if f.name[0] != "_" or f.name in told or _makers(f) or _tells(f.f)]
     others = others if every else public or others
     file = getattr(module, "__file__", None) or source
     return [
@@ -149,8 +148,7 @@ def _subjects(
     found: Found, told: dict[str, Told], source: str, seed: int, twin: bool
 ) -> Iterator[Subject]:
     """A found thing at the points that CASES gives, or at four of the shapes that are told."""
-    table = getattr(found.module, "CASES", None)
-    makers = table.get(found.name) if isinstance(table, dict) else None
+    makers = _makers(found)
     if makers is not None:
         yield from _of_cases(found, makers, seed, twin)
     elif found.cls is not None:
@@ -194,6 +192,14 @@ def _subjects(
                 return
         if refused:
             yield refused
+
+
+def _makers(found: Found) -> Any:
+    """What CASES has of a pair, by its stem or by the name of its forward."""
+    table = getattr(found.module, "CASES", None)
+    if not isinstance(table, dict):
+        return None
+    return table.get(found.name, table.get(getattr(found.f, "__name__", "")))
 
 
 def _refuses(subject: Subject) -> bool:

@@ -261,6 +261,13 @@ def test_inputs_that_cannot_be_made(capsys, write, text, message):
     assert report["checks"][0]["message"].startswith(message)
 
 
+@pytest.mark.parametrize("key", ["scale", "scale_forward"])
+def test_cases_go_by_the_stem_or_by_the_forward(capsys, write, key):
+    text = RIGHT.replace("def scale(", "def scale_forward(").replace('"scale":', f'"{key}":')
+    status, report = run_json(capsys, write("named.py", text))
+    assert status == 0 and report["checks"][0]["name"] == "scale"
+
+
 def test_other_targets_are_still_checked(capsys):
     status, report = run_json(capsys, "nowhere.py", "relu", "--quick")
     assert status == 2

@@ -1,94 +1,96 @@
-"""Linear recurrences used in the state-space blocks. Everything sequential; the CUDA kernel is elsewhere."""
+"""Causal dilated temporal convolution, learned exponential moving average, diagonal state-space scan."""
 import numpy as np
 
 
-def lin_rec(a, u, h0):
-    """h[t] = a[t] * h[t-1] + u[t]; a, u: (L, C), h0: (C,)."""
-    h = np.empty_like(u)
-    prev = h0
-    for t in range(len(u)):
-        prev = a[t] * prev + u[t]
-        h[t] = prev
-    return h, (a, h, h0)
+def tconv(x, w, b, dilation=2):
+    """x (N, T, C), w (K, C, O):  y[t] = b + sum_j w[j] . x[t - j*dilation], zero before the start."""
+    N, T, C = x.shape
+    K = w.shape[0]
+    pad = (K - 1) * dilation
+    xp = np.concatenate([np.zeros((N, pad, C)), x], axis=1)
+    y = np.tile(b, (N, T, 1))
+    for j in range(K):
+        lo = pad - j * dilation
+        y += xp[:, lo:lo + T] @ w[j]
+    y = np.where(y > 0, y, 0.1 * y)
+    return y, (xp, w, y, pad, dilation)
 
 
-def lin_rec_backward(dh, saved):
-    a, h, h0 = saved
-    L = a.shape[0]
-    du = dh.copy()
-    for t in range(L - 2, -1, -1):
-        du[t] += a[t + 1] * du[t + 1]
-    h_prev = np.vstack([h0[None], h[:-1]])
-    da = du * h_prev
-    return da, du, a[0] * du[0]
+def tconv_backward(dy, cache):
+    xp, w, y, pad, dilation = cache
+    N, T, O = y.shape
+    dz = dy * np.where(y > 0, 1.0, 0.1)
+    dxp = np.zeros_like(xp)
+    dw = np.zeros_like(w)
+    for j in range(len(w)):
+        lo = pad - j * dilation
+        dw[j] = np.einsum("ntc,nto->co", xp[:, lo:lo + T], dz)
+        dxp[:, lo:lo + T] += dz @ w[j].T
+    return dxp[:, pad:], dw, dz.sum(axis=(0, 1))
 
 
-def diag_ssm(x, delta, A, B, C, D):
-    """Selective scan, small. x, delta (L, E); A (E, S); B, C (L, S); D (E,)."""
-    L, E = x.shape
-    S = A.shape[1]
-    states = np.zeros((L + 1, E, S))
-    decay = np.exp(delta[:, :, None] * A[None])
-    y = np.zeros((L, E))
-    for t in range(L):
-        states[t + 1] = decay[t] * states[t] + (delta[t] * x[t])[:, None] * B[t][None, :]
-        y[t] = states[t + 1] @ C[t] + D * x[t]
-    return y, (x, delta, A, B, C, D, states, decay)
+def ema(x, theta, s0):
+    """s_t = a s_{t-1} + (1 - a) x_t with a = sigmoid(theta) per channel; x (T, C)."""
+    a = 1 / (1 + np.exp(-theta))
+    out, s = [], s0
+    for xt in x:
+        s = a * s + (1 - a) * xt
+        out.append(s)
+    return np.array(out), (x, a, s0, np.array(out))
 
 
-def diag_ssm_backward(dy, saved):
-    x, delta, A, B, C, D, states, decay = saved
-    L = x.shape[0]
-    dx = dy * D
-    dD = np.sum(dy * x, axis=0)
-    ddelta = np.zeros_like(delta)
+def ema_backward(dout, cache):
+    x, a, s0, s = cache
+    dx = np.zeros_like(x)
+    da = np.zeros_like(a)
+    ds = np.zeros_like(s0)
+    for t in range(len(x) - 1, -1, -1):
+        ds = ds + dout[t]
+        prev = s0 if t == 0 else s[t - 1]
+        da += ds * (prev - x[t])
+        dx[t] = ds * (1 - a)
+        ds = ds * a
+    return dx, da * a * (1 - a), ds
+
+
+def ssm(u, A_log, B, Cm, Dskip, dt):
+    """Selective diagonal SSM. u, dt (T, M); A_log (M, S); B, Cm (T, S); Dskip (M,).
+    h_t = exp(-dt exp(A_log)) h_{t-1} + dt B_t u_t ;  y_t = h_t . C_t + D u_t"""
+    T, M = u.shape
+    A = -np.exp(A_log)
+    h = np.zeros((T + 1,) + A.shape)
+    abar = np.exp(dt[:, :, None] * A)
+    for t in range(T):
+        h[t + 1] = abar[t] * h[t] + (dt[t] * u[t])[:, None] * B[t]
+    y = np.einsum("tms,ts->tm", h[1:], Cm) + Dskip * u
+    return y, (u, A, B, Cm, Dskip, dt, h, abar)
+
+
+def ssm_backward(dy, cache):
+    u, A, B, Cm, Dskip, dt, h, abar = cache
+    du = dy * Dskip
+    dD = (dy * u).sum(0)
+    dC = np.einsum("tm,tms->ts", dy, h[1:])
     dA = np.zeros_like(A)
     dB = np.zeros_like(B)
-    dC = np.zeros_like(C)
-    ds = np.zeros_like(A)
-    for t in range(L - 1, -1, -1):
-        ds += np.outer(dy[t], C[t])
-        dC[t] = dy[t] @ states[t + 1]
-        tmp = ds @ B[t]
-        dx[t] += tmp * delta[t]
-        ddelta[t] += tmp * x[t]
-        dB[t] = (delta[t] * x[t]) @ ds
-        q = ds * states[t] * decay[t]
-        dA += q * delta[t][:, None]
-        ddelta[t] += (q * A).sum(axis=1)
-        ds = ds * decay[t]
-    return dx, ddelta, dA, dB, dC, dD
-
-
-def min_gru(x, Wz, Wh):
-    """minGRU: z = s(x Wz), h_t = (1 - z_t) h_{t-1} + z_t (x_t Wh)."""
-    z = 1.0 / (1.0 + np.exp(-(x @ Wz)))
-    cand = x @ Wh
-    hs = [np.zeros(cand.shape[1])]
-    for zt, ct in zip(z, cand):
-        hs.append((1 - zt) * hs[-1] + zt * ct)
-    return np.array(hs[1:]), (x, Wz, Wh, z, cand, np.array(hs))
-
-
-def min_gru_backward(dh, saved):
-    x, Wz, Wh, z, cand, hs = saved
-    g = np.zeros(hs.shape[1])
-    dz, dcand = np.zeros_like(z), np.zeros_like(cand)
-    for t in range(len(x))[::-1]:
-        g = g + dh[t]
-        dz[t] = g * (cand[t] - hs[t])
-        dcand[t] = g * z[t]
-        g = g * (1 - z[t])
-    dpre = dz * z * (1 - z)
-    dx = dpre @ Wz.T + dcand @ Wh.T
-    return dx, x.T @ dpre, x.T @ dcand
+    ddt = np.zeros_like(dt)
+    g = np.zeros_like(A)
+    for t in reversed(range(len(u))):
+        g = g + dy[t][:, None] * Cm[t]
+        dlog = g * h[t] * abar[t]
+        dA += dlog * dt[t][:, None]
+        gB = g @ B[t]
+        ddt[t] = (dlog * A).sum(1) + gB * u[t]
+        du[t] += gB * dt[t]
+        dB[t] = (dt[t] * u[t]) @ g
+        g = g * abar[t]
+    return du, dA * A, dB, dC, dD, ddt
 
 
 CASES = {
-    "lin_rec": lambda rng: (rng.uniform(0.3, 1.1, (6, 4)), rng.standard_normal((6, 4)), rng.standard_normal(4)),
-    "diag_ssm": lambda rng: (
-        rng.standard_normal((5, 3)), rng.uniform(0.1, 0.9, (5, 3)), -rng.uniform(0.2, 1.5, (3, 2)),
-        rng.standard_normal((5, 2)), rng.standard_normal((5, 2)), rng.standard_normal(3),
-    ),
-    "min_gru": lambda rng: (rng.standard_normal((6, 3)), rng.standard_normal((3, 4)), rng.standard_normal((3, 4))),
+    "tconv": [lambda r: (r.standard_normal((2, 6, 3)), r.standard_normal((3, 3, 4)), r.standard_normal(4)),
+              lambda r: (r.standard_normal((3, 5, 2)), r.standard_normal((2, 2, 4)), r.standard_normal(4))],
+    "ema": lambda r: (r.standard_normal((5, 3)), r.standard_normal(3), r.standard_normal(3)),
+    "ssm": lambda r: (r.standard_normal((4, 3)), .3 * r.standard_normal((3, 2)), r.standard_normal((4, 2)),
+                      r.standard_normal((4, 2)), r.standard_normal(3), r.uniform(.2, 1, (4, 3))),
 }
