@@ -16,7 +16,8 @@ def applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """A function applied, or not."""
     for a, b, brought in ((old, new, True), (new, old, False)):
         if isinstance(b, ast.Attribute) and b.attr in ("T", "mT") and same(a, b.value):
-            return "transposed"
+            summed = any(called(p) in REDUCTIONS for p in parents)
+            return "wrong-axis" if summed else "transposed"
         if isinstance(b, ast.Subscript) and same(a, b.value):
             if "::-1" in ast.unparse(b.slice).replace(" ", ""):
                 if isinstance(about.value(b.value), list):
@@ -32,15 +33,19 @@ def applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if not any(i is not None and same(a, i) for i in inner):
             continue
         name = called(b)
+        summed = any(called(p) in REDUCTIONS for p in parents)
         if name in TRANSPOSES:
-            return "transposed"
+            return "wrong-axis" if summed else "transposed"
         if name in ("max", "min"):
             return "mask"
         powers = any(called(p) == "exp" for k in parents for p in ast.walk(k))
         if name in REDUCTIONS and brought and (is_softmax(a, parents) or powers):
             return "softmax-diagonal-only"
+        if name in REDUCTIONS and brought and _is_one_of(parents):
+            return "missing-term"
         if name in REDUCTIONS:
-            return "unreduced-broadcast" if brought else "wrong-axis"
+            again = isinstance(a, ast.Call) and called(a) in REDUCTIONS
+            return "unreduced-broadcast" if brought and not again else "wrong-axis"
         if name in ("copy", "array"):
             return "mutates"
         if name == "clip":
@@ -99,6 +104,12 @@ def applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if names <= FILTERS:
             return "flipped-kernel"
     return ""
+
+
+def _is_one_of(parents: tuple) -> bool:
+    """Whether what stands here is one of several that are taken by a number: dy[:, -1]."""
+    index = parents[-1].slice if parents and isinstance(parents[-1], ast.Subscript) else None
+    return any(isinstance(literal(n), int) for n in getattr(index, "elts", [index]) if n)
 
 
 def _text(node: ast.expr | None) -> str:

@@ -25,6 +25,7 @@ def crops(
     ['p[:, left:-right]']
     """
     counts = {t: int(n) for t, n in numbers.items() if t.isidentifier() and n == int(n) > 0}
+    counts |= {t: int(t) for t in ("1", "2") if int(t) not in counts.values()}
     found: dict[str, ast.expr] = {}
     for node, value in values:
         larger = value.ndim == target.ndim and value.shape != target.shape

@@ -31,6 +31,15 @@ TOLD = {"mutates", "not-repeatable", "raises", "not-implemented", "non-finite", 
 TOLD |= {"vacuous", "forward-differs", "kink-convention", "ignores-upstream", "precision"}
 # mistakes by which a gradient may have another shape
 SHAPES = {"wrong-axis", "unreduced-broadcast", "transposed", "misaligned", "argument-order"}
+# names that numbers give, and what else may look the same where an edit says which it is
+YIELDING = {
+    "constant-factor": {"mean-vs-sum", "scale-by-keep-probability", "wrong-operand"},
+    "time-shift": {"misaligned", "flipped-kernel", "wrong-operand"},
+    "flipped-kernel": {"misaligned", "wrong-operand", "time-shift"},
+    "gate-order": {"misaligned", "wrong-operand"},
+    "activation-derivative-missing": {"mask"},
+    "missing-term": {"mask", "wrong-operand", "overwrites-instead-of-accumulates", "sign"},
+}
 RIGHT = ("right", "consequence")  # verdicts of layerwise
 WORST = 4
 
@@ -200,7 +209,7 @@ def _gives_way(kind: str, edit: str, name: naming.Name | None) -> bool:
     """Whether what the numbers are called is less than what the verified edit is called."""
     if kind == "shape":
         return edit in SHAPES
-    if kind == "constant-factor" and edit in ("mean-vs-sum", "scale-by-keep-probability"):
+    if edit in YIELDING.get(kind, ()):
         return True
     return kind == "unnamed" or edit in CONTRACT or (name is not None and name.yields)
 

@@ -15,12 +15,14 @@ from typing import Any
 from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
+from gradcheck.likely import likely, slopes
 from gradcheck.scope import Scope, written_into
 from gradcheck.syntax import (
     AXIS,
     axis_of,
     called,
     expression,
+    is_a,
     is_module,
     spelled,
     strength,
@@ -104,6 +106,15 @@ def suggested(
     others = [*given.expressions, *given.alone, *given.numbers]
     yield (i for s in chosen for i in work.joined(s, others, joins, whole=True))
     yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
+
+
+def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
+    """Other rules of differentiation, and slopes of activations."""
+    function = file.by_name.get(name)
+    if function is None:
+        return
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
+    yield (i for s in work.given.statements if s.lineno in lines for i in work.ruled(s))
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
@@ -266,6 +277,18 @@ class _Ideas:
                 whole = ast.Subscript(array, changed_index, ast.Load())
                 ast.fix_missing_locations(ast.copy_location(whole, site.node))
                 yield self.idea("index", stmt, site, whole)
+
+    def ruled(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """Another rule, and the slope of an activation for a term."""
+        arrays = self.given.arrays
+        for site in values(stmt):
+            whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
+            for new in likely(site.node, whole, arrays):
+                yield self.idea("name", stmt, site, new)
+            term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
+            for slope in slopes(arrays) if term or whole else ():
+                new = ast.BinOp(site.node, ast.Mult(), slope)
+                yield self.idea("factor", stmt, site, new)
 
     def repeated(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A statement of the file once more, before or after this one."""

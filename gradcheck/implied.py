@@ -12,6 +12,7 @@ from gradcheck.compared import relation
 from gradcheck.differing import difference, differences
 from gradcheck.joins import exchanged, is_inner, joined, scale
 from gradcheck.looks import (
+    SIZES,
     bare,
     is_one_minus,
     is_product_with_slope,
@@ -98,6 +99,8 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
             target
         ) == ast.unparse(left):
             return "mutates"
+        case ast.Assign([ast.Name(name)]), ast.AugAssign() if about.looped and name in about.used:
+            return "missing-recurrent-term"
         case ast.Assign(), ast.AugAssign():
             return "overwrites-instead-of-accumulates"
         case (ast.Assign() | ast.AugAssign(), ast.Expr()):
@@ -133,6 +136,9 @@ def _extra(stmt: ast.stmt, about: About) -> str:
             return "mask" if about.is_mask(value) else scale(value, about)
         case ast.Assign(value=value) if called(value) in ("tril", "triu", "where"):
             return "mask"
+        case ast.Assign([target], value) if names_in(target) <= names_in(value):
+            one, other = (getattr(n, "elts", [n])[0] for n in (target, value))
+            return joined(other, one, (stmt,), about) or "extra-term"
     return "extra-term"
 
 
@@ -214,7 +220,10 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
     if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
         return "missing-recurrent-term" if about.looped else "wrong-operand"
     if isinstance(old, ast.Constant) and isinstance(new, (ast.Constant, ast.Name)):
-        return "missing-term" if old.value == 0 else "constant-factor"
+        term = any(is_a(p, ast.Add) for p in parents[-1:]) and isinstance(new, ast.Name)
+        return "" if term else "missing-term" if old.value == 0 else "constant-factor"
+    if any(isinstance(p, ast.Attribute) and p.attr in SIZES for p in parents):
+        return "constant-factor"  # of another array
     if isinstance(old, ast.Call) and called(old).startswith("zeros"):
         return "missing-recurrent-term" if names_in(new) & about.carried else "missing-term"
     if name := _of_slopes(old, new, parents, about):

@@ -3,6 +3,8 @@
 import ast
 import re
 
+import numpy as np
+
 from gradcheck.about import About
 from gradcheck.factored import Changed, Term, changed, expanded, term, terms
 from gradcheck.looks import is_slope, names_in, targets_of, values_in
@@ -48,7 +50,8 @@ def scale(factor: ast.expr, about: About) -> str:
     """What a number by which a gradient is multiplied or divided is called."""
     if about.is_share(factor):
         return "scale-by-keep-probability"
-    return "mean-vs-sum" if about.is_size(factor) else "constant-factor"
+    counts = getattr(about.value(factor), "dtype", None)
+    return "mean-vs-sum" if about.is_size(factor) or counts == np.dtype(int) else "constant-factor"
 
 
 def exchanged(old: ast.AST, new: ast.AST) -> tuple[ast.expr, ast.expr] | None:
@@ -70,6 +73,9 @@ def _of_change(found: Changed, old: ast.expr, new: ast.expr, parents: tuple, abo
     if found.lost and found.gained:
         return _of_exchange(found, old, new, about)
     factors, lost = found.lost or found.gained, bool(found.lost)
+    known = term(old).factors
+    if lost and len(factors) == 1 and ast.unparse(factors[0][0]) in known:
+        return "wrong-operand"  # another power of it
     return _of_factors(factors, lost, parents, about, new if lost else old)
 
 
@@ -111,8 +117,8 @@ def _of_terms(found: Changed, whole: ast.expr, parents: tuple, about: About) -> 
     divided = any(isinstance(p, ast.BinOp) and isinstance(p.op, ast.Div) for p in parents)
     if not names and (divided or about.is_size(whole)):
         return "forward-backward-variant-mismatch"  # n - 1 for n
-    if found.missing and found.extra:
-        return ""
+    if (found.missing and found.extra) or len(found.missing) > 1 < len(names) - 2:
+        return ""  # it says the same as the right expression, but in other words
     if found.extra:
         tiny = not names and abs(found.extra[0].number) < TINY
         return "precision" if tiny else "extra-term"
@@ -148,7 +154,7 @@ def _of_factors(factors: Factors, lost: bool, parents: tuple, about: About, whol
     if all(not names_in(n) or about.is_scalar(n) for n in nodes):
         return "constant-factor"
     if all(map(about.is_mask, nodes)):
-        compared = all(_is_slope_of_relu(n) for n in nodes)
+        compared = all(_is_slope_of_relu(n, about) for n in nodes)
         return "activation-derivative-missing" if compared and lost else "mask"
     if any(is_slope(n) or called(n) in DERIVATIVES for n in nodes):
         return "activation-derivative-missing" if lost else "extra-term"
@@ -160,10 +166,10 @@ def _are_less(nodes: list[ast.expr]) -> bool:
     return any(isinstance(n, ast.BinOp) and isinstance(n.op, (ast.Sub, ast.Add)) for n in nodes)
 
 
-def _is_slope_of_relu(node: ast.expr) -> bool:
+def _is_slope_of_relu(node: ast.expr, about: About) -> bool:
     match node:
-        case ast.Compare(ops=[ast.Gt() | ast.GtE()], comparators=[ast.Constant(0 | 0.0)]):
-            return True
+        case ast.Compare(left, [ast.Gt() | ast.GtE()], [ast.Constant(0 | 0.0)]):
+            return not about.scope or not about.is_mask(left)
     return False
 
 

@@ -155,6 +155,8 @@ def _terms(shape: tuple[int, ...], values: list[Known]) -> Iterator[tuple[ast.ex
         if v.value.shape == shape:
             yield v.node, v.value
             yield ast.BinOp(v.node, ast.Pow(), expression("2")), v.value**2
+        elif _spreads([v.value], shape):
+            yield v.node, np.broadcast_to(v.value, shape)
         elif out and own and set(own) >= set(out):
             yield _einsum([v], [own], out)
     pairs = list(zip(values, axes, strict=True))
@@ -179,7 +181,7 @@ def _is_name(node: ast.expr) -> bool:
 
 def _tried(a: Known, b: Known, shape: tuple[int, ...]) -> Iterator[tuple[ast.expr, Array]]:
     """Products whose axes are not told apart by their sizes."""
-    if a.value.shape == b.value.shape == shape:
+    if _spreads([a.value, b.value], shape):
         yield _product(a.node, b.node), a.value * b.value
     for one, other in ((a, b), (b, a)):
         p, q = one.value, other.value
@@ -188,6 +190,15 @@ def _tried(a: Known, b: Known, shape: tuple[int, ...]) -> Iterator[tuple[ast.exp
         for form, m, n in (("_ @ __", p, q), ("_ @ __.T", p, q.T), ("_.T @ __", p.T, q)):
             if m.shape[1] == n.shape[0] and (len(m), n.shape[1]) == shape:
                 yield _form(form, one.node, other.node), m @ n
+
+
+def _spreads(values: list[Array], shape: tuple[int, ...]) -> bool:
+    """Whether arrays of as many axes are of this shape, but for axes of size 1."""
+    if any(v.ndim != len(shape) for v in values):
+        return False
+    sizes = zip(*(v.shape for v in values), strict=True)
+    fits = zip(sizes, shape, strict=True)
+    return all(max(several) == n and set(several) <= {1, n} for several, n in fits)
 
 
 def _axes(value: Array, letters: dict[int, str]) -> str:

@@ -10,6 +10,8 @@ from gradcheck.calls import JOINING
 from gradcheck.looks import is_reversed, names_in, within
 from gradcheck.syntax import REDUCTIONS, TRANSPOSES, called, is_a, literal
 
+INDEXING = {"put_along_axis", "take_along_axis", "take", "at", "put", "choose"}
+
 
 def placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """What a change means by where it is; "" where that says nothing."""
@@ -54,7 +56,8 @@ def placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         return "mask"
     if isinstance(old, ast.expr) and isinstance(new, ast.expr):
         values = about.value(old), about.value(new)
-        if all(isinstance(v, np.ndarray) and v.dtype.kind in "iu" for v in values):
+        places = any(isinstance(p, ast.Subscript) or called(p) in INDEXING for p in parents)
+        if places and all(isinstance(v, np.ndarray) and v.dtype.kind in "iu" for v in values):
             return "misaligned"  # places
     return "misaligned" if isinstance(old, ast.Slice) else ""
 

@@ -22,9 +22,10 @@ from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import ideas, suggested, untouched, valued
+from gradcheck.ideas import ideas, rules, suggested, untouched, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
+from gradcheck.inside import inside
 from gradcheck.instrument import reach
 from gradcheck.missing import ending, known, shapes, sums
 from gradcheck.schema import Variant, compiled, located, merged
@@ -110,6 +111,8 @@ class Search:
                     yield [[i for i in items if i.order[0] == insertion]]
             if self.job.kinds and parts[0] is wanted:
                 yield self.larger(self.backwards, wanted, self.suggested)
+            if parts[0] is wanted:
+                yield self.larger(self.backwards, wanted or first, rules)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
         yield self.valued(first | then)
@@ -166,11 +169,12 @@ class Search:
         file, several = File(self.text), list[list[tuple[ast.expr, bool]]]()
         if len(self.wrong.arguments) <= FEW:
             with contextlib.suppress(Exception), _limited(VALUED):
-                several = [*self.by_value(file)]
+                for found in self.by_value(file, lines):
+                    several.append(found)
         for found in several:
             yield from self.larger(self.backwards[:1], lines, partial(valued, found=found))
 
-    def by_value(self, file: File) -> Iterator[list[tuple[ast.expr, bool]]]:
+    def by_value(self, file: File, lines: set[int]) -> Iterator[list[tuple[ast.expr, bool]]]:
         """For each wrong gradient, expressions and whether they are to be added to it."""
         own, gradients = self.backwards[0], list[Any]()
         function, dy = file.by_name[own.__qualname__], self.draw.probes[0][0]
@@ -181,11 +185,19 @@ class Search:
         values = known(given, scope)
         named = [(k.node, k.value) for k in values[0]]
         good, _ = self.draw.judged(tuple(gradients))
-        for i in sorted(self.wrong.arguments & self.draw.truths.keys()):
+        wrong = sorted(self.wrong.arguments & self.draw.truths.keys())
+        for i in wrong:
             G = self.draw.truths[i]
-            added = sums(G - good[i], *values) if i in good else []
             parts = [*crops(G, named, values[1]), *reshapes(G, named, shapes(given, scope))]
-            both = (True, added), (False, [*sums(G, *values), *parts])
+            yield [(n, False) for n in parts]
+        wholes = [e for s in given.statements if s.lineno in lines for e in _results(s)]
+        for i in wrong:
+            G = self.draw.truths[i]
+            if i in good:
+                found = [inside(e, good[i], G, scope, values) for e in wholes]
+                yield [(n, False) for several in found for n in several]
+            added = sums(G - good[i], *values) if i in good else []
+            both = (True, added), (False, sums(G, *values))
             yield sorted([(n, more) for more, ns in both for n in ns], key=lambda n: size(n[0]))
 
     def larger(
@@ -331,6 +343,12 @@ class Search:
         except BaseException:
             return False
         return True
+
+
+def _results(stmt: ast.stmt) -> list[ast.expr]:
+    """What is assigned, or each of what is returned."""
+    value = getattr(stmt, "value", None)
+    return getattr(value, "elts", [value]) if isinstance(value, ast.expr) else []
 
 
 def _functions(subject: Subject, job: Job, module: ModuleType) -> Adapted:

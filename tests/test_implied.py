@@ -85,7 +85,7 @@ VALUES = {
         ("dw = dy.T @ x", "dw = x.T @ dy", "transposed"),
         ("dx = dy.reshape(2, 4)", "dx = dy.T", "misaligned"),
         ("dx = dy[at]", "dx = dy[at - 1]", "misaligned"),
-        ("i = at", "i = at + 1", "misaligned"),
+        ("dx = np.take(x, at, 0)", "dx = np.take(x, at - 1, 0)", "misaligned"),
         ("dw = np.ones_like(dy).T @ x", "dw = dy.T @ x", "ignores-upstream"),
         ("dw = x.sum(axis=0)", "dw = x.T @ dy", "ignores-upstream"),
         ("dz = dy * h * (1 - h)", "dz = dy * (1 - h**2)", "activation-derivative-misplaced"),

@@ -1,0 +1,117 @@
+"""Changes by which a rule of differentiation becomes another one that people mean.
+
+A softmax has all of its outputs in every gradient; the slope of a sigmoid is s (1 - s), that of a
+tanh 1 - t^2; what was reshaped goes back by the same sizes. Each is a large change of text, and one
+idea.
+"""
+
+import ast
+import itertools
+from collections.abc import Iterator, Sequence
+
+from gradcheck.factored import term
+from gradcheck.ingredients import SOFTMAX
+from gradcheck.looks import names_in
+from gradcheck.syntax import called, expression, literal
+
+SLOPES = ("1 - {0} ** 2", "{0} * (1 - {0})", "({0} > 0)")
+ALONG = ("axis=-1, keepdims=True", "axis=0, keepdims=True")
+MOST = 24  # orders of a shape
+
+
+def likely(node: ast.expr, whole: bool, arrays: Sequence[str]) -> Iterator[ast.expr]:
+    """Other rules for an expression; some are only for the `whole` of what is assigned.
+
+    >>> def rules(text, whole=True):
+    ...     node = ast.parse(text, mode="eval").body
+    ...     return [ast.unparse(n) for n in likely(node, whole, ["p", "dp"])]
+    >>> "p * (dp - (p * dp).sum(axis=-1, keepdims=True))" in rules("dp * p * (1 - p)")
+    True
+    >>> "dp * (1 - p ** 2)" in rules("dp * p * (1 - p)")
+    True
+    >>> rules("w[k, ::-1, ::-1]", False)
+    ['w[k, :, :]']
+    >>> rules("dp.reshape(2, 3).sum(axis=1)", False)
+    ['dp.reshape(3, 2).sum(axis=0)']
+    """
+    if whole:
+        yield from _softmaxes(node, arrays)
+    yield from _other_slopes(node)
+    match node:
+        case ast.Subscript(value, index) if ast.unparse(index).count("::-1"):
+            text = ast.unparse(index).strip("()").replace("::-1", ":")
+            yield expression(f"{ast.unparse(value)}[{text}]")
+        case ast.Call() if called(node) == "sum":
+            yield from _other_orders(node)
+
+
+def _softmaxes(node: ast.expr, arrays: Sequence[str]) -> Iterator[ast.expr]:
+    """p (dp - sum(p dp)) for what is made of p and dp."""
+    read, factors = names_in(node), term(node).factors
+    for p, dp in itertools.permutations([a for a in arrays if a in read], 2):
+        left = {t: f for t, f in factors.items() if t not in (p, dp, f"1 - {p}")}
+        beside = factors.keys() >= {p, dp} and all(abs(n) == 1 for _, n in left.values())
+        for along in ALONG:
+            new = expression(SOFTMAX[0].format(p, dp).replace(ALONG[0], along))
+            yield new
+            for other, power in left.values() if beside else ():
+                new = ast.BinOp(new, ast.Mult() if power > 0 else ast.Div(), other)
+            yield ast.fix_missing_locations(new)
+
+
+def _other_slopes(node: ast.expr) -> Iterator[ast.expr]:
+    """The slope of a tanh for that of a sigmoid, and the other way round, in a product."""
+    factors = term(node).factors
+    for name, (inner, power) in factors.items():
+        rest = [n for t, (n, _) in factors.items() if t != name]
+        match inner:
+            case ast.BinOp(ast.Constant(1), ast.Sub(), ast.Name(v)) if power == 1 and v in factors:
+                others = [n for n in rest if not (isinstance(n, ast.Name) and n.id == v)]
+                if len(others) == len(factors) - 2 and term(node).number == 1:
+                    yield _product([*others, expression(f"1 - {v} ** 2")])
+            case ast.BinOp(ast.Constant(1), ast.Sub(), ast.BinOp(ast.Name(v), ast.Pow())):
+                if all(p == 1 for _, p in factors.values()) and term(node).number == 1:
+                    yield _product([*rest, expression(v), expression(f"1 - {v}")])
+
+
+def _product(factors: list[ast.expr]) -> ast.expr:
+    first, *others = factors
+    for n in others:
+        first = ast.BinOp(first, ast.Mult(), n)
+    return ast.fix_missing_locations(first)
+
+
+def _other_orders(node: ast.Call) -> Iterator[ast.expr]:
+    """x.reshape(n, k, m).sum(axis=1) with the sizes in another order, summed over the same ones."""
+    inner = getattr(node.func, "value", None)
+    if not isinstance(inner, ast.Call) or called(inner) != "reshape" or len(node.keywords) != 1:
+        return
+    lead = [s for s in inner.args if isinstance(s, ast.Starred)]
+    sizes = inner.args[len(lead) :]
+    axes = _axes(node.keywords[0].value)
+    back = len(sizes) if axes and max(axes) < 0 else 0  # counted from the end
+    summed = [back + k for k in axes]
+    if not axes or inner.args[: len(lead)] != lead or (lead and not back):
+        return
+    if not all(0 <= k < len(sizes) for k in summed):
+        return
+    orders = itertools.combinations(range(len(sizes)), len(axes))
+    for places in itertools.islice(orders, MOST):
+        if places != tuple(sorted(summed)):
+            away = iter([sizes[k] for k in sorted(summed)])
+            kept = iter([s for k, s in enumerate(sizes) if k not in summed])
+            order = [next(away) if k in places else next(kept) for k in range(len(sizes))]
+            words = ", ".join(map(ast.unparse, [*lead, *order]))
+            axis = tuple(k - back for k in places) if len(places) > 1 else places[0] - back
+            yield expression(f"{ast.unparse(inner.func)}({words}).sum(axis={axis})")
+
+
+def _axes(node: ast.expr) -> tuple[int, ...]:
+    """The axes that are written as numbers; none where they are not."""
+    found = [literal(n) for n in getattr(node, "elts", [node])]
+    return tuple(found) if all(isinstance(n, int) for n in found) else ()
+
+
+def slopes(arrays: Sequence[str]) -> list[ast.expr]:
+    """Slopes by which a term may have to be multiplied."""
+    return [expression(form.format(name)) for name in arrays for form in SLOPES]
