@@ -213,3 +213,84 @@ def test_parts_attributes_and_what_is_popped(tmp_path, text, name, right, wrong,
     assert found.kind == kind
     part = right.removeprefix("dx = dp")  # of dp itself, or of what is assigned from it
     assert part in lines[-1], lines
+
+
+RULES = (
+    HEAD
+    + """
+def attend(z, v):
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return p @ v, (p, v)
+
+
+def attend_backward(dy, cache):
+    p, v = cache
+    dp = dy @ v.T
+    dz = p * (dp - (p * dp).sum(axis=1, keepdims=True))
+    return dz, p.T @ dy
+
+
+def gate(x, w):
+    a = 1 / (1 + np.exp(-x))
+    t = np.tanh(w)
+    return a * t, (a, t)
+
+
+def gate_backward(dy, cache):
+    a, t = cache
+    return dy * t * a * (1 - a), dy * a * (1 - t**2)
+
+
+def grow(x, k=2):
+    return x.repeat(k, axis=0).repeat(k, axis=1), (x.shape, k)
+
+
+def grow_backward(dy, cache):
+    (h, w), k = cache
+    return dy.reshape(h, k, w, k).sum(axis=(1, 3))
+
+
+def standard(x):
+    sd = x.std(axis=0)
+    h = (x - x.mean(axis=0)) / sd
+    return h, (h, sd)
+
+
+def standard_backward(dy, cache):
+    h, sd = cache
+    s = (dy * h).mean(axis=0)
+    return (dy - dy.mean(axis=0) - h * s) / sd
+
+
+CASES = {
+    "attend": lambda rng: (rng.normal(size=(3, 4)), rng.normal(size=(4, rng.integers(5, 7)))),
+    "gate": lambda rng: (rng.normal(size=(3, 4)), rng.normal(size=(3, 4))),
+    "grow": lambda rng: (rng.normal(size=(3, rng.integers(4, 7))),),
+    "standard": lambda rng: (rng.normal(size=(5, rng.integers(2, 4))),),
+}
+""".lstrip()
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "kind"),
+    [
+        (
+            "attend",
+            "p * (dp - (p * dp).sum(axis=1, keepdims=True))",
+            "p * (1 - p) * dp",
+            "softmax-diagonal-only",
+        ),
+        ("gate", "dy * a * (1 - t**2)", "dy * a * t * (1 - t)", "activation-derivative-misplaced"),
+        ("gate", "dy * a * (1 - t**2)", "dy * a", "activation-derivative-missing"),
+        ("grow", "(h, k, w, k).sum(axis=(1, 3))", "(k, h, k, w).sum(axis=(0, 2))", None),
+        ("standard", " - h * s", "", "missing-term"),
+    ],
+)
+def test_other_rules_and_what_a_sum_lacks(tmp_path, name, right, wrong, kind):
+    assert RULES.count(right) == 1
+    lines, found = mended(tmp_path, RULES.replace(right, wrong), name, seconds=60.0)
+    assert found.kind == kind or kind is None
+    if kind is None:  # it goes back by the same sizes
+        assert right in lines[-1], lines
