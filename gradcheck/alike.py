@@ -68,9 +68,16 @@ def popped(file: File, stmt: ast.stmt, steps: Sequence[str]) -> Iterator[Idea]:
 
 
 def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
-    """A function left out, and an axis changed, wherever it is in a statement."""
+    """A function or a factor left out, an axis changed, wherever it is in a statement."""
     calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and len(n.args) == 1]
     axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
+    scaled: dict[str, list[ast.BinOp]] = {}
+    for node in ast.walk(stmt):
+        if is_a(node, ast.Mult) or is_a(node, ast.Div):
+            mark = ast.dump(node.op) + ast.dump(node.right)  # type: ignore[attr-defined]
+            scaled.setdefault(mark, []).append(node)  # type: ignore[arg-type]
+    for products in (p for p in scaled.values() if len(p) > 1):
+        yield _in_all(file, stmt, {p: p.left for p in products})
     alike: dict[str, list[ast.expr]] = {}
     for node in (*calls, *(k.value for k in axes)):
         alike.setdefault(ast.dump(node), []).append(node)

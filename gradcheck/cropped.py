@@ -40,15 +40,22 @@ def crops(
 def reshapes(
     target: Array, values: list[tuple[ast.expr, Array]], shapes: dict[str, tuple[int, ...]]
 ) -> list[ast.expr]:
-    """The values that are the target in another shape, with a name for it.
+    """The values that are the target in another shape, with a name for it, or once summed.
 
     >>> values = [(expression("g"), np.ones((1, 3)))]
     >>> [ast.unparse(e) for e in reshapes(np.ones(3), values, {"b.shape": (3,)})]
     ['g.ravel()', 'g.reshape(b.shape)']
+    >>> values = [(expression("g"), np.ones((2, 3)))]
+    >>> [ast.unparse(e) for e in reshapes(np.full((2, 1), 3.0), values, {})]
+    ['g.sum(axis=1, keepdims=True)']
     """
-    found = []
+    found: list[ast.expr] = []
     largest = float(np.max(np.abs(target), initial=0.0))
     for node, value in values:
+        if value.ndim == target.ndim and value.size > target.size:
+            found += _summed(node, value, target)
+        if value.ndim == target.ndim and value.size < target.size:
+            found += _spread(node, value, target, shapes)
         if value.size != target.size or value.shape == target.shape:
             continue
         if np.max(np.abs(value.reshape(target.shape) - target), initial=0.0) <= CLOSE * largest:
@@ -56,6 +63,28 @@ def reshapes(
             texts = [*["_.ravel()"] * (target.ndim == 1), *(f"_.reshape({n})" for n in names)]
             found += [filled(expression(text), node) for text in texts]
     return [ast.fix_missing_locations(n) for n in sorted(found, key=size)]
+
+
+def _spread(
+    node: ast.expr, value: Array, target: Array, shapes: dict[str, tuple[int, ...]]
+) -> Iterator[ast.expr]:
+    """A value repeated along the axes along which it has one entry."""
+    if not all(n in (1, m) for n, m in zip(value.shape, target.shape, strict=True)):
+        return
+    largest = float(np.max(np.abs(target), initial=0.0))
+    if np.max(np.abs(value - target), initial=0.0) <= CLOSE * largest:
+        for text in [text for text, shape in shapes.items() if shape == target.shape][:3]:
+            yield filled(expression(f"np.ones({text}) * _"), node)
+
+
+def _summed(node: ast.expr, value: Array, target: Array) -> Iterator[ast.expr]:
+    """The sum of a value over the axes along which the target has one entry."""
+    axes = tuple(k for k, n in enumerate(target.shape) if n == 1 and value.shape[k] > 1)
+    total = value.sum(axis=axes, keepdims=True)
+    largest = float(np.max(np.abs(target), initial=0.0))
+    if total.shape == target.shape and np.max(np.abs(total - target)) <= CLOSE * largest:
+        axis = axes if len(axes) > 1 else axes[0]
+        yield filled(expression(f"_.sum(axis={axis}, keepdims=True)"), node)
 
 
 def _places(target: Array, value: Array) -> Iterator[tuple[int, ...]]:

@@ -118,6 +118,28 @@ def expanded(node: ast.expr) -> list[Term]:
     return found
 
 
+def cancels(tree: ast.AST) -> bool:
+    """Whether something is both multiplied and divided by the same, or added and subtracted.
+
+    >>> [cancels(ast.parse(t)) for t in ("a * b / a", "a - (b - a)", "a + b - (a - c)", "a / b")]
+    [True, False, True, False]
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+            kept = [n for n, _ in term(node).factors.values()]
+            if _names(node) - set().union(*map(_names, kept)):
+                return True
+        if _is_sum(node):
+            own = [(t.number, str(sorted(_powers(t).items()))) for t in terms(node)]  # type: ignore[arg-type]
+            if any((-number, powers) in own for number, powers in own):
+                return True
+    return False
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
 def changed(old: ast.expr, new: ast.expr, made: Callable = terms) -> Changed | None:
     """What the new expression has that the old one has not, and the other way round.
 
@@ -153,7 +175,7 @@ def changed(old: ast.expr, new: ast.expr, made: Callable = terms) -> Changed | N
     return found[0] if len(alike) == 1 and not before and not after else None
 
 
-def _is_sum(node: ast.expr) -> bool:
+def _is_sum(node: ast.AST) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
 
 

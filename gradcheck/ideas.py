@@ -7,16 +7,18 @@ what does not change, and the text of an edit is made for those that turn out ri
 
 import ast
 import copy
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from gradcheck.about import KEEP
 from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
-from gradcheck.likely import likely, slopes
+from gradcheck.likely import counted, grown, likely
+from gradcheck.looks import SIZES
 from gradcheck.scope import Scope, written_into
+from gradcheck.sites import Site, values, within
 from gradcheck.syntax import (
     AXIS,
     axis_of,
@@ -29,9 +31,9 @@ from gradcheck.syntax import (
     wanted,
 )
 
-SETTINGS = {"axis", "axes", "keepdims", "dtype", "mode", "out", "ddof", "order", "strict"}
 # axes along which a sum may have been forgotten
 ALONG = "0", "1", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 1, 2)", "(0, 2, 3)"
+MANY = 12  # arrays whose sizes are tried for another
 KEPT = "kept_as_it_was"
 JOINED: tuple[tuple[str, ast.operator], ...] = (
     ("term", ast.Add()),
@@ -48,16 +50,6 @@ _FACTOR = """
     ignores-upstream
 """
 MISSING = {"term": _TERM.split(), "factor": _FACTOR.split()}
-
-
-@dataclass(frozen=True)
-class Site:
-    """An expression in a statement, and how to put another one there."""
-
-    node: Any
-    parent: ast.AST
-    field: str
-    put: Callable[[Any], ast.stmt]
 
 
 def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator[Iterator[Idea]]:
@@ -88,7 +80,7 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
         yield (i for s in chosen for i in (*work.copied(s), *work.permuted(s)))
         yield (i for s in chosen for i in (*work.replaced(s, given.alone), *work.unpacked(s)))
         yield (i for s in chosen for i in work.joined(s, [*given.alone, *given.numbers]))
-        yield (i for s in chosen for i in (*work.applied(s), *everywhere(file, s)))
+        yield (i for s in chosen for i in work.applied(s))
         yield (i for s in chosen for i in work.repeated(s))
 
 
@@ -114,7 +106,18 @@ def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Ide
     if function is None:
         return
     work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    yield (i for s in work.given.statements if s.lineno in lines for i in work.ruled(s))
+    chosen = [s for s in work.given.statements if s.lineno in lines]
+    yield (i for s in chosen for i in work.ruled(s))
+
+
+def few(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
+    """One change throughout a statement, and dy as a factor: a handful for each statement."""
+    function = file.by_name.get(name)
+    if function is None:
+        return
+    work = _Ideas(file, Ingredients(file, function.node, function.fields))
+    chosen = [s for s in work.given.statements if s.lineno in lines]
+    yield (i for s in chosen for i in (*everywhere(file, s), *work.led(s)))
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
@@ -259,7 +262,7 @@ class _Ideas:
                     yield self.idea("function", stmt, site, part)
                 for form in self.given.forms:
                     yield self.idea("function", stmt, site, filled(form, site.node))
-        for site in _within(stmt, lambda new: new):
+        for site in within(stmt):
             if site.field == "slice":
                 for index in self.given.indices:
                     yield self.idea("shift", stmt, site, index)
@@ -280,15 +283,28 @@ class _Ideas:
 
     def ruled(self, stmt: ast.stmt) -> Iterator[Idea]:
         """Another rule, and the slope of an activation for a term."""
-        arrays = self.given.arrays
+        arrays = [*self.given.arrays, *self.given.keyed]
+        shares = [n for n in self.given.names if n.lower() in KEEP]
         for site in values(stmt):
             whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
             for new in likely(site.node, whole, arrays):
                 yield self.idea("name", stmt, site, new)
             term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
-            for slope in slopes(arrays) if term or whole else ():
-                new = ast.BinOp(site.node, ast.Mult(), slope)
+            for new in grown(site.node, arrays, shares) if term or whole else ():
                 yield self.idea("factor", stmt, site, new)
+            sized = isinstance(site.node, ast.Attribute) and site.node.attr in SIZES
+            if sized or self.given.scope.sort(getattr(site.node, "id", "")) == "size":
+                for new in counted(arrays[:MANY]):
+                    yield self.idea("name", stmt, site, new)
+
+    def led(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """dy as a factor."""
+        forms = [f for u in self.given.upstream for f in (u, f"{u}[:, None]")]
+        for site in values(stmt):
+            if not isinstance(site.node, (ast.Tuple, ast.Constant)):
+                for form in forms:
+                    new = ast.BinOp(site.node, ast.Mult(), expression(form))
+                    yield self.idea("factor", stmt, site, new)
 
     def repeated(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A statement of the file once more, before or after this one."""
@@ -341,11 +357,6 @@ class _Ideas:
                         yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
 
 
-def values(stmt: ast.stmt) -> Iterator[Site]:
-    """The values in a statement that could be others, from the outside in."""
-    return (s for s in _within(stmt, lambda new: new) if s.field != "slice")
-
-
 def _from_the_front(array: ast.expr, axis: int, index: ast.expr) -> ast.expr:
     """array[a : -b] along an axis as a : array.shape[axis] - b."""
     match index:
@@ -374,46 +385,3 @@ def _set(node: ast.expr) -> Iterator[ast.expr]:
         along = ast.keyword("axis", expression(axis))
         new = ast.Call(node.func, node.args, [*node.keywords, along])
         yield ast.fix_missing_locations(ast.copy_location(new, node))
-
-
-def _within(node: ast.AST, put: Callable) -> Iterator[Site]:
-    """The expressions in a node; indices are not entered."""
-    for field, value in ast.iter_fields(node):
-        if field in ("targets", "target"):
-            yield from _index(node, field, put)
-            continue
-        if field == "annotation":
-            continue
-        for k, child in enumerate(value if isinstance(value, list) else [value]):
-            setting = isinstance(child, ast.keyword) and child.arg in SETTINGS
-            if setting or not isinstance(child, (ast.keyword, ast.expr)):
-                continue
-            place = _place(node, field, k, put)
-            if isinstance(child, ast.keyword) or field == "func":
-                function = field == "func" and not isinstance(child, ast.Attribute)
-                if not function and not is_module(getattr(child, "value", child)):
-                    yield from _within(child, place)
-            elif not is_module(child):
-                yield Site(child, node, field, place)
-                if field != "slice":
-                    yield from _within(child, place)
-
-
-def _place(node: ast.AST, field: str, k: int, put: Callable) -> Callable[[Any], ast.stmt]:
-    def place(new: Any) -> ast.stmt:
-        other, value = copy.copy(node), getattr(node, field)
-        setattr(
-            other, field, [*value[:k], new, *value[k + 1 :]] if isinstance(value, list) else new
-        )
-        return put(other)
-
-    return place
-
-
-def _index(node: ast.AST, field: str, put: Callable) -> Iterator[Site]:
-    """The index of what is assigned to."""
-    value = getattr(node, field)
-    target = value[0] if isinstance(value, list) else value
-    if isinstance(target, ast.Subscript):
-        inner = _place(node, field, 0, put)
-        yield Site(target.slice, target, "slice", _place(target, "slice", 0, inner))

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from gradcheck.about import NOTHING, About, Scope, about, over_time
 from gradcheck.calls import FILTERS, SPECIAL, SQUASHING, applied, reordered
 from gradcheck.compared import relation
 from gradcheck.differing import difference, differences
+from gradcheck.factored import cancels
 from gradcheck.joins import exchanged, is_inner, joined, scale
 from gradcheck.looks import (
     SIZES,
@@ -22,7 +24,7 @@ from gradcheck.looks import (
     values_in,
 )
 from gradcheck.positions import placed
-from gradcheck.syntax import called, is_a, literal, same
+from gradcheck.syntax import REDUCTIONS, called, is_a, literal, same
 
 SLOPES = ("activation-derivative-missing", "activation-derivative-misplaced")
 
@@ -47,8 +49,8 @@ def kind(before: str, after: str, about: About = NOTHING) -> str:
     if len(new) > len(old):
         texts = [ast.dump(s) for s in old]
         return _missing(next((s for s in new if ast.dump(s) not in texts), new[-1]), about)
-    if len(old) != 1 or len(new) != 1:
-        return ""
+    if len(old) != 1 or len(new) != 1 or (cancels(new[0]) and not cancels(old[0])):
+        return ""  # right, but in other words than those of the mistake
     return _of_statement(old[0], new[0], about)
 
 
@@ -113,8 +115,14 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         return name
     results = _results(old, new)
     seen = relation(*map(about.value, results)) if results else ""
-    if seen == "shape" or (seen == "unreduced-broadcast" and "keepdims" not in ast.unparse(old)):
+    if seen == "shape":
         return seen
+    if seen == "unreduced-broadcast" and not _is_inner(*map(about.value, results or ())):
+        return seen
+    if results and all(called(r) in REDUCTIONS for r in results):
+        shapes = [np.shape(about.value(r)) for r in results]
+        if np.prod(shapes[0]) != np.prod(shapes[1]):
+            return "wrong-axis"
     if isinstance(old, ast.Assign) and _names_of(old.targets[0]) <= about.indices:
         tested = any(isinstance(n, ast.Compare) for n in (*ast.walk(old), *ast.walk(new)))
         return "mask" if tested else "misaligned"
@@ -127,6 +135,11 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         means = any(called(n) == "mean" for k in (old, new) for n in ast.walk(k))
         return "mean-vs-sum" if means else seen
     return name
+
+
+def _is_inner(old: Any, new: Any) -> bool:
+    """Whether axes are kept, as where a sum is subtracted from what was summed."""
+    return np.ndim(old) == np.ndim(new)
 
 
 def _extra(stmt: ast.stmt, about: About) -> str:

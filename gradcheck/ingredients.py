@@ -20,6 +20,7 @@ from gradcheck.syntax import called, expression, is_module
 LARGEST = 40  # nodes of an expression that is used again
 MOST = 400  # such expressions
 SIZES = 5  # names of sizes of which areas are made
+KEYED = 24  # entries of dicts
 NEAREST = 4  # names that are tried for one that is not known
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr)
 BUILTINS = {"range", "len", "reversed", "enumerate", "zip", "sum", "max", "min", "abs", "list"}
@@ -169,6 +170,22 @@ class Ingredients:
     def alone(self) -> list[ast.expr]:
         """The names."""
         return [expression(n) for n in self.names]
+
+    @cached_property
+    def keyed(self) -> list[str]:
+        """What may be in the dicts that the function reads, by the keys of the file."""
+        read = [n for n in ast.walk(self.function) if isinstance(n, ast.Subscript)]
+        keys = [n for n in read if isinstance(getattr(n.slice, "value", None), str)]
+        dicts = dict.fromkeys(ast.unparse(n.value) for n in keys)
+        return [f"{d}[{ast.unparse(k)}]" for d in dicts for k in self.file.keys][:KEYED]
+
+    @cached_property
+    def upstream(self) -> list[str]:
+        """dy, and what is unpacked from it."""
+        given = [a.arg for a in self.function.args.args if a.arg not in ("self", "cls")][:1]
+        simple = [n for n in ast.walk(self.function) if isinstance(n, ast.Assign)]
+        parts = [n.targets[0] for n in simple if ast.unparse(n.value) in given]
+        return [*given, *(n.id for p in parts for n in ast.walk(p) if isinstance(n, ast.Name))]
 
     @cached_property
     def expressions(self) -> list[ast.expr]:

@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.about import Scope
 from gradcheck.missing import Known, evaluated, sums
 from gradcheck.samples import same
+from gradcheck.syntax import is_a
 
 Array = np.ndarray
 DEEP = 3  # products within each other
@@ -41,7 +42,10 @@ def inside(
     for part, wanted, put in _parts(whole, G, scope, DEEP):
         own = evaluated(part, scope)
         if np.shape(own) == G.shape and np.isfinite(wanted).all():
-            for more in sums(wanted - own, *known)[:FEW]:
+            several = sums(wanted - own, *known)
+            if is_a(part, ast.Add) or is_a(part, ast.Sub):  # a sum that lacks one term
+                several = [n for n in several if not is_a(n, ast.Add) and not is_a(n, ast.Sub)]
+            for more in several[:FEW]:
                 less = isinstance(more, ast.UnaryOp)
                 other, op = (more.operand, ast.Sub()) if less else (more, ast.Add())  # type: ignore[attr-defined]
                 yield ast.fix_missing_locations(put(ast.BinOp(part, op, other)))

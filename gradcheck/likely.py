@@ -10,11 +10,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from gradcheck.factored import term
-from gradcheck.ingredients import SOFTMAX
+from gradcheck.ingredients import SOFTMAX, filled
 from gradcheck.looks import names_in
 from gradcheck.syntax import called, expression, literal
 
 SLOPES = ("1 - {0} ** 2", "{0} * (1 - {0})", "({0} > 0)")
+GROWN = ("_ / {0}", "_ / {0}[:, None]", "_ * {0}[:, None]", "{0}.T @ _", "_ @ {0}.T")
+COUNTED = ("{0}.shape[0]", "{0}.shape[1]", "{0}.shape[-1]", "{0}.size", "{0}.size // {0}.shape[1]")
 ALONG = ("axis=-1, keepdims=True", "axis=0, keepdims=True")
 MOST = 24  # orders of a shape
 
@@ -112,6 +114,20 @@ def _axes(node: ast.expr) -> tuple[int, ...]:
     return tuple(found) if all(isinstance(n, int) for n in found) else ()
 
 
-def slopes(arrays: Sequence[str]) -> list[ast.expr]:
-    """Slopes by which a term may have to be multiplied."""
-    return [expression(form.format(name)) for name in arrays for form in SLOPES]
+def grown(node: ast.expr, arrays: Sequence[str], shares: Sequence[str]) -> Iterator[ast.expr]:
+    """A term with a factor more: a slope, a mask over the share it keeps, an array, a matrix.
+
+    >>> [ast.unparse(n) for n in grown(ast.Name("dy"), ["m"], ["keep"])][2:6]
+    ['dy * (m > 0)', 'dy * (m / keep)', 'dy * (m / (1 - keep))', 'dy / m']
+    """
+    for name in arrays:
+        scaled = [f"{name} / {p}" for p in shares] + [f"{name} / (1 - {p})" for p in shares]
+        for text in (*(form.format(name) for form in SLOPES), *scaled):
+            yield ast.BinOp(node, ast.Mult(), expression(text))
+        for form in GROWN:
+            yield filled(expression(form.format(name)), node)
+
+
+def counted(arrays: Sequence[str]) -> list[ast.expr]:
+    """Sizes of arrays, in the place of another."""
+    return [expression(form.format(name)) for name in arrays for form in COUNTED]

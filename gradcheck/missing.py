@@ -70,6 +70,9 @@ def known(given: Ingredients, scope: tuple[dict, dict]) -> tuple[list[Known], di
     found: dict[tuple, Known] = {}
     numbers: dict[str, float] = {}
     own = [n for n in given.file.expressions if within(n, given.function)]
+    for name, value in scope[1].items():
+        if isinstance(value, dict):
+            own += [expression(f"{name}[{key!r}]") for key in value if isinstance(key, str)]
     inverse = [ast.BinOp(expression("1"), ast.Div(), node) for node in given.alone]
     for node in (*given.alone, *sorted(own, key=size), *inverse, *given.expressions):
         value = evaluated(node, scope)

@@ -22,7 +22,7 @@ from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import ideas, rules, suggested, untouched, valued
+from gradcheck.ideas import few, ideas, rules, suggested, untouched, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.inside import inside
@@ -109,6 +109,8 @@ class Search:
             for insertion in (False, True):
                 for items in listed:
                     yield [[i for i in items if i.order[0] == insertion]]
+            if parts[0] is wanted:
+                yield self.larger(self.backwards, wanted or first, few)
             if self.job.kinds and parts[0] is wanted:
                 yield self.larger(self.backwards, wanted, self.suggested)
             if parts[0] is wanted:
@@ -119,6 +121,7 @@ class Search:
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.seconds()
+        yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
         yield self.larger(self.backwards, first, large)
@@ -294,8 +297,9 @@ class Search:
         with contextlib.suppress(Exception), _limited(self.limit):
             run = self.base.run if forward else partial(self.draw.gradients, dy)
             scope = ending(f.__code__, run, once=False)
-        what = first.line, first.before, first.after
-        kind = of_edit(self.text, f.__name__, *what, scope, forward)
+        kind, what = "", (first.line, first.before, first.after)
+        with contextlib.suppress(Exception):  # a fix without a name is worth as much
+            kind = of_edit(self.text, f.__name__, *what, scope, forward)
         if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
             kind = self.kinds[0]
         kind = broken or ("" if kind in CONTRACT else kind)
