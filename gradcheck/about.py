@@ -17,20 +17,17 @@ KEEP = {"keep", "keep_prob", "prob", "p", "rate", "p_drop"}
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a function: the names of dy and of what is unpacked from it, the variable of
-    the loop over time that the statement stands in, names of sizes, names that are only used as
-    indices, what else is assigned, what goes from one pass of a loop to the next, the variables of
-    loops, what others in a loop read, whether it is a forward only, and values."""
+    """What is known of a function, where an edit stands in it."""
 
-    upstream: frozenset[str] = frozenset()
-    looped: str = ""
+    upstream: frozenset[str] = frozenset()  # dy, and what is unpacked from it
+    looped: str = ""  # the variable of a loop over time around the edit
     sizes: frozenset[str] = frozenset()
-    indices: frozenset[str] = frozenset()
+    indices: frozenset[str] = frozenset()  # names that are used in indices only
     assigned: tuple[tuple[str, ast.expr], ...] = ()
-    carried: frozenset[str] = frozenset()
-    loops: frozenset[str] = frozenset()
-    used: frozenset[str] = frozenset()
-    forward: bool = False
+    carried: frozenset[str] = frozenset()  # from one pass of a loop to the next
+    loops: frozenset[str] = frozenset()  # the variables of all loops around the edit
+    used: frozenset[str] = frozenset()  # what is read in them, but to be assigned again
+    forward: bool = False  # it is not run by the backward
     scope: Scope | None = None
 
     def value(self, node: ast.AST) -> Any:
@@ -51,9 +48,10 @@ class About:
         return bool(named) and (value is None or (self.is_scalar(node) and 0 < value < 10))
 
     def is_scalar(self, node: ast.AST) -> bool:
-        return isinstance(self.value(node), (float, np.floating)) or (
-            isinstance(self.value(node), np.ndarray) and not np.ndim(self.value(node))
-        )
+        """Whether an expression is one number, and no count."""
+        value = self.value(node)
+        single = isinstance(value, np.ndarray) and not value.ndim
+        return single or isinstance(value, (float, np.floating))
 
     def is_mask(self, node: ast.AST) -> bool:
         """Whether an expression is 0 in some places and one other number in all others."""

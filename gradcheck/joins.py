@@ -112,8 +112,8 @@ def _is_part(found: Changed) -> bool:
 
 
 def _of_terms(found: Changed, whole: ast.expr, parents: tuple, about: About) -> str:
-    terms = (*found.missing, *found.extra)
-    names = set[str]().union(*(names_in(n) for t in terms for n, _ in t.factors.values()))
+    both = (*found.missing, *found.extra)
+    names = set[str]().union(*(names_in(n) for t in both for n, _ in t.factors.values()))
     divided = any(isinstance(p, ast.BinOp) and isinstance(p.op, ast.Div) for p in parents)
     if not names and (divided or about.is_size(whole)):
         return "forward-backward-variant-mismatch"  # n - 1 for n
@@ -178,13 +178,11 @@ def _of_softmax(found: Changed, about: About) -> str:
     own = set[str]().union(*(names_in(n) for n, _ in found.gained))
     for node, _ in found.lost:
         match node:
-            case ast.BinOp(left, ast.Sub(), right) if names_in(left) <= own and is_inner(
-                right, about
-            ):
-                others = [n for n, _ in found.lost if n is not node]
-                if others and own <= names_in(left):  # only dp is left
+            case ast.BinOp(left, ast.Sub(), right) if is_inner(right, about):
+                if names_in(left) < own:
+                    return "softmax-diagonal-only"
+                if names_in(left) == own and len(found.lost) > 1:  # dp, without p
                     return "activation-derivative-missing"
-                return "" if own <= names_in(left) else "softmax-diagonal-only"
     return ""
 
 

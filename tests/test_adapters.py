@@ -54,9 +54,9 @@ PLANTED = [
     ("custom_rules.py", "log1p_square", "y, 2 * x / (", "y, x / (", "constant-factor"),
     ("model.py", "forward", "dz1.sum(axis=0)", "dz1.mean(axis=0)", "mean-vs-sum"),
     ("tensors.py", "Tensor.__matmul__", "out.grad @ other.data.T", "out.grad @ other.data", ""),
-    ("tensors.py", "Tensor.tanh", "(1 - t**2)", "(1 - t)", "missing-term"),
+    ("tensors.py", "Tensor.tanh", "(1 - t**2)", "(1 - t)", "wrong-operand"),
     ("training.py", "dense", "x.T.dot(dout)", "x.T.dot(dout) / len(x)", "mean-vs-sum"),
-    ("torch_functions.py", "ScaledTanh", "(1 - t * t)", "(1 - t)", "missing-term"),
+    ("torch_functions.py", "ScaledTanh", "(1 - t * t)", "(1 - t)", "wrong-operand"),
 ]
 
 
