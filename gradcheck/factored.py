@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gradcheck.looks import names_in
 from gradcheck.syntax import called, literal
 
 MOST = 12  # terms that are told apart
@@ -127,17 +128,13 @@ def cancels(tree: ast.AST) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
             kept = [n for n, _ in term(node).factors.values()]
-            if _names(node) - set().union(*map(_names, kept)):
+            if names_in(node) - set().union(*map(names_in, kept)):
                 return True
         if _is_sum(node):
             own = [(t.number, str(sorted(_powers(t).items()))) for t in terms(node)]  # type: ignore[arg-type]
             if any((-number, powers) in own for number, powers in own):
                 return True
     return False
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def changed(old: ast.expr, new: ast.expr, made: Callable = terms) -> Changed | None:
