@@ -65,6 +65,11 @@ def applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if name not in SQUASHING:
             return "wrong-operand"
         return "constant-factor" if about.is_scalar(a) else "activation-derivative-misplaced"
+    return _exchanged(old, new, about)
+
+
+def _exchanged(old: ast.AST, new: ast.AST, about: About) -> str:
+    """One call in the place of another, or of one entry."""
     if isinstance(old, ast.Subscript) and called(new) in REDUCTIONS:
         whole = getattr(new.func, "value", None)  # type: ignore[attr-defined]
         if whole is not None and same(old.value, whole):
