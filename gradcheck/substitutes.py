@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from itertools import combinations
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradcheck.instrument import Prepared
 from gradcheck.lines import Candidate, Line
 from gradcheck.taps import Plan, Tap, leaves, statement, swapped
 from gradcheck.totals import WRONG, name_of
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from gradcheck.suspects import Search
 
 CACHE = 4_000  # operations that may be re-run
+# with another size or index these read and write outside of their arrays
+UNCHECKED = {"as_strided"} | {f"{k}_{of}" for k in ("csr", "csc") for of in ("array", "matrix")}
 
 
 def solve(search: "Search", line: Line) -> None:
@@ -50,6 +54,19 @@ def solve(search: "Search", line: Line) -> None:
                 if right({t.key: ("set", n)}):
                     line.solved = f"with {n} in the place of {value} every gradient is right"
                     return
+
+
+def trust_sizes(functions: Prepared) -> bool:
+    """Whether the functions hand sizes or indices to what does not check them."""
+    used = [(f, n) for f, code, _ in functions.swaps for n in names_in(code)]
+    found = {n for _, n in used} | {getattr(f.__globals__.get(n), "__name__", "") for f, n in used}
+    return not UNCHECKED.isdisjoint(found)
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names that a function takes from around it and of attributes, those inside it too."""
+    inner = (names_in(c) for c in code.co_consts if isinstance(c, CodeType))
+    return {*code.co_names, *code.co_freevars}.union(*inner)
 
 
 def turned(search: "Search", t: Tap) -> Any:
@@ -108,7 +125,8 @@ def cache_of_others(search: "Search") -> list[Candidate]:
         for t in pool.values():
             new = t.object
             other_kind = leaf.dtype.kind == "f" and new.dtype.kind != "f"
-            if new is leaf or new.shape != leaf.shape or other_kind:
+            held = bool(search.held) and leaf.dtype.kind in "iu"
+            if new is leaf or new.shape != leaf.shape or other_kind or held:
                 continue
             if bench.spent > limit:
                 return found

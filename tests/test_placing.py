@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import scratchnn as nn
 from gradcheck import catalogue
@@ -219,6 +220,27 @@ def test_a_list_of_the_cache_that_is_used_up_is_found():
     (only,) = place(pair(f, f_backward, (np.ones(3),))).lines
     assert only.line == f_backward.__code__.co_firstlineno + 1
     assert "changes a list of the cache" in only.why
+
+
+def test_sizes_that_nobody_checks_stay_as_they_are():
+    asked = set()
+
+    def csr_array(parts, shape):  # the one of SciPy writes outside of its arrays when it is wrong
+        asked.add(shape)
+        return sparse.csr_array(parts, shape=shape)
+
+    def pick(table, ids):
+        return table[ids], (len(table), ids)
+
+    def pick_backward(dy, cache):
+        V, ids = cache
+        s = csr_array((np.ones(len(ids)), ids, np.arange(len(ids) + 1)), (len(ids), V))
+        return s.T @ (2 * dy)
+
+    arrays = np.random.default_rng(0).normal(size=(4, 3)), np.array([2, 0, 3, 1, 2])
+    found = place(pair(pick, pick_backward, arrays))
+    assert found.lines[0].line == pick_backward.__code__.co_firstlineno + 3
+    assert asked == {(5, 4)}
 
 
 def test_a_result_that_others_see_change_is_not_inspected():
