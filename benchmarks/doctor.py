@@ -11,14 +11,12 @@ are mutants: backwards of scratchnn with one edit, which has no name to be judge
 import ast
 import contextlib
 import io
-import os
 import random
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +30,7 @@ from rich.table import Table
 from benchmarks import mutants, mutation
 from gradcheck import catalogue, discovery, loading, main, shipped
 from gradcheck.corpus import HALVES, Specimen, specimens
+from gradcheck.processes import in_processes
 from gradcheck.repair import applied, repair
 from gradcheck.report import Finding
 from gradcheck.shipped import Op
@@ -42,6 +41,7 @@ MUTANTS = "mutants"
 DRAWN = 2  # mutants of each backward that is shipped
 FRESH = 1000  # seed of the draws on which a repair is compared with the original
 ALIKE = 1e-9
+COUNTS = ("mistakes", "process died", "detected", "right pairs", "of them repaired")
 CRASHED = ("raises", "not-implemented")
 
 
@@ -50,15 +50,20 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     chosen = [s for half in HALVES for s in specimens(half)] + shipped_mistakes(seed)
     if quick:
         chosen = random.Random(seed).sample(chosen, QUICK)
-    # the arrays are small: threads of the linear algebra would only wait for each other
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     rows = []
-    with ProcessPoolExecutor() as pool:
-        for k, some in enumerate(pool.map(partial(treat, seed=seed), chosen)):
-            rows += some
-            if k % 50 == 0:
-                print(f"{k} of {len(chosen)} texts", file=sys.stderr, flush=True)
+    for k, some in enumerate(in_processes(partial(treat, seed=seed), chosen, _died)):
+        rows += some
+        if k % 50 == 0:
+            print(f"{k} of {len(chosen)} texts", file=sys.stderr, flush=True)
     return rows
+
+
+def _died(specimen: Specimen) -> list[dict[str, Any]]:
+    """The row of a text whose process ended with it."""
+    row = {"half": specimen.half, "name": specimen.name, "pair": specimen.pair, "died": True}
+    if not specimen.kinds and specimen.half != MUTANTS:
+        return [row | {"right": "not known"}]
+    return [row | {"kinds": list(specimen.kinds), "detected": False}]
 
 
 def shipped_mistakes(seed: int) -> list[Specimen]:
@@ -221,6 +226,7 @@ def total(rows: list[dict[str, Any]]) -> dict[str, float]:
 
     return {
         "mistakes": len(wrong),
+        "process died": len([r for r in rows if r.get("died")]),
         "detected": len(seen),
         "named right": share([r for r in seen if r["named"] == "right"], seen),
         "named wrong": share([r for r in seen if r["named"] == "wrong"], seen),
@@ -250,7 +256,7 @@ def show(console: Console, rows: list[dict[str, Any]], rounds: int) -> None:
     for half in columns:
         table.add_column(half.replace("_", " "), justify="right")
     for key in totals["developed"]:
-        count = key in ("mistakes", "detected", "right pairs", "of them repaired")
+        count = key in COUNTS
         form = "{:.0f}" if count else "{:.2f}" if key.endswith(" s") else "{:.1f} %"
         cells = [form.format(t[key]) for t in totals.values()]
         unjudged = key.startswith("named") or key in ("right pairs", "of them repaired")

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import __main__, checkers, conv_check, convolution, peers, timing, workers
+from benchmarks import __main__, checkers, conv_check, convolution, doctor, peers, timing, workers
+from gradcheck.corpus import Specimen
 from gradcheck.subjects import pair
 
 NAMES = tuple(__main__.BENCHMARKS)
@@ -256,3 +257,16 @@ def test_a_wrong_gradient_is_not_timed(monkeypatch):
     monkeypatch.setattr(conv_check.scratchnn, "conv2d_backward", wrong)
     with pytest.raises(ValueError, match=r"conv-check: .*; run gradcheck conv2d"):
         conv_check.run(rounds=1, quick=True, seed=0)
+
+
+def test_a_mistake_whose_process_dies_counts_as_not_detected():
+    wrong = Specimen("affine-3", "developed", "db = dy.sum(0)", "db = dy", "affine", (), ("sign",))
+    right = Specimen("affine", "developed", "db = dy", "db = dy")
+    found = doctor.total([*doctor._died(wrong), *doctor._died(right)])
+    assert {k: found[k] for k in doctor.COUNTS} == {
+        "mistakes": 1,
+        "process died": 2,
+        "detected": 0,
+        "right pairs": 1,
+        "of them repaired": 0,
+    }
