@@ -8,12 +8,15 @@ gradient right.
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, changed, filled
 from gradcheck.scope import stored
-from gradcheck.syntax import called, expression, is_a
+from gradcheck.sites import values
+from gradcheck.syntax import called, expression, is_a, literal
+
+PAIRS = 45  # of values that are exchanged in a statement
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def popped(file: File, stmt: ast.stmt, steps: Sequence[str]) -> Iterator[Idea]:
 
 
 def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
-    """A function or a factor left out, an axis changed, wherever it is in a statement."""
+    """All over a statement: two values exchanged, a factor or function left out, another axis."""
     calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and len(n.args) == 1]
     axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
     scaled: dict[str, list[ast.BinOp]] = {}
@@ -76,6 +79,7 @@ def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
         if is_a(node, ast.Mult) or is_a(node, ast.Div):
             mark = ast.dump(node.op) + ast.dump(node.right)  # type: ignore[attr-defined]
             scaled.setdefault(mark, []).append(node)  # type: ignore[arg-type]
+    yield from _exchanged(file, stmt)
     for products in (p for p in scaled.values() if len(p) > 1):
         yield _in_all(file, stmt, {p: p.left for p in products})
     alike: dict[str, list[ast.expr]] = {}
@@ -90,6 +94,20 @@ def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
         else:
             for axis in ("0", "1", "-1"):
                 yield _in_all(file, stmt, dict.fromkeys(spots, expression(axis)))
+
+
+def _exchanged(file: File, stmt: ast.stmt) -> Iterator[Idea]:
+    """Each of two values in the place of the other: a @ u + b @ v for a @ v + b @ u."""
+    spots: dict[str, list[ast.expr]] = {}
+    for node in (s.node for s in values(stmt)):
+        entry = isinstance(node, ast.Subscript) and isinstance(literal(node.slice), str)
+        if entry or isinstance(node, ast.Name):
+            spots.setdefault(ast.unparse(node), []).append(node)
+    for (a, here), (b, there) in islice(combinations(spots.items(), 2), PAIRS):
+        new = dict.fromkeys(here, expression(b)) | dict.fromkeys(there, expression(a))
+        inner = (n for spot in new for n in ast.walk(spot) if n is not spot)
+        if not any(n in new for n in inner):  # else one holds the other
+            yield _in_all(file, stmt, new)
 
 
 def _turned(node: ast.expr) -> ast.expr:

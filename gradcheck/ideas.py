@@ -285,12 +285,13 @@ class _Ideas:
         """Another rule, and the slope of an activation for a term."""
         arrays = [*self.given.arrays, *self.given.keyed]
         shares = [n for n in self.given.names if n.lower() in KEEP]
+        turns, applied = self.file.turns, self.file.called
         for site in values(stmt):
             whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
-            for new in likely(site.node, whole, arrays):
+            for new in likely(site.node, whole, arrays, turns):
                 yield self.idea("name", stmt, site, new)
             term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
-            for new in grown(site.node, arrays, shares) if term or whole else ():
+            for new in grown(site.node, arrays, shares, applied) if term or whole else ():
                 yield self.idea("factor", stmt, site, new)
             sized = isinstance(site.node, ast.Attribute) and site.node.attr in SIZES
             if sized or self.given.scope.sort(getattr(site.node, "id", "")) == "size":

@@ -15,7 +15,7 @@ from typing import Any
 from gradcheck.attributes import functions, joined
 from gradcheck.edits import Edit
 from gradcheck.scope import Scope, bound, distance, read
-from gradcheck.syntax import called, expression, is_module
+from gradcheck.syntax import TRANSPOSES, called, expression, is_module, literal, operand
 
 LARGEST = 40  # nodes of an expression that is used again
 MOST = 400  # such expressions
@@ -31,6 +31,8 @@ PROJECTED = (
     "{1} - {0} * {1}.sum(axis=-1, keepdims=True)",
     "{1} - {0} * ({0} * {1}).sum(axis=-1, keepdims=True)",
 )
+# of a batch of images, of sequences, of heads
+TURNS = (0, 2, 3, 1), (0, 3, 1, 2), (1, 0, 2, 3), (1, 2, 3, 0), (0, 2, 1, 3), (0, 2, 1), (1, 0, 2)
 PRODUCTS = ("{} @ {}.T", "{}.T @ {}", "{} @ {}", "{} * {}")
 _WRAPS = """
     _.T  _.copy()  _.ravel()  _[:, None]  _[None]  -_
@@ -86,6 +88,24 @@ class File:
         made = [n for n in simple if not any(isinstance(m, ast.Call) for m in ast.walk(n))]
         kinds = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple)
         return [name for n in made if isinstance(n.value, kinds) for name in sorted(bound(n))]
+
+    @cached_property
+    def called(self) -> list[str]:
+        """The names of what is called in a function."""
+        calls = [n for f in self.functions for n in ast.walk(f) if isinstance(n, ast.Call)]
+        return sorted({name for n in calls if (name := called(n))})
+
+    @cached_property
+    def turns(self) -> list[tuple[int, ...]]:
+        """Orders of axes in the file, each with the one that undoes it, and common ones."""
+        found: list[tuple[int, ...]] = []
+        for node in (n for f in self.functions for n in ast.walk(f)):
+            if isinstance(node, ast.Call) and called(node) in TRANSPOSES:
+                _, rest = operand(node)
+                axes = tuple(map(literal, getattr(rest[0], "elts", rest) if rest else ()))
+                if len(axes) > 2 and sorted(map(str, axes)) == [*map(str, range(len(axes)))]:
+                    found += [tuple(axes.index(k) for k in range(len(axes))), axes]
+        return [*dict.fromkeys([*found, *TURNS])]
 
     def span(self, node: Any) -> tuple[int, int]:
         """From where to where a node reaches, in bytes."""
@@ -244,7 +264,8 @@ class Ingredients:
     def forms(self) -> list[ast.expr]:
         """Functions as they are applied in the file, and common ones, to an underscore."""
         shapes = (f"_.reshape({n}.shape)" for n in self.arrays)
-        forms, hole = [expression(w) for w in (*WRAPS, *shapes)], expression("_")
+        turns = (f"_.transpose{t}" for t in self.file.turns)
+        forms, hole = [expression(w) for w in (*WRAPS, *shapes, *turns)], expression("_")
         for node in self.expressions:
             if isinstance(node, ast.Subscript):
                 forms.append(ast.Subscript(hole, node.slice, ast.Load()))

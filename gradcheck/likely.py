@@ -7,26 +7,45 @@ idea.
 
 import ast
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gradcheck.factored import term
-from gradcheck.ingredients import SOFTMAX, filled
+from gradcheck.ingredients import SOFTMAX, changed, filled
 from gradcheck.looks import names_in
-from gradcheck.syntax import called, expression, literal
+from gradcheck.syntax import called, expression, literal, operand
 
 SLOPES = ("1 - {0} ** 2", "{0} * (1 - {0})", "({0} > 0)")
 GROWN = ("_ / {0}", "_ / {0}[:, None]", "_ * {0}[:, None]", "{0}.T @ _", "_ @ {0}.T")
 COUNTED = ("{0}.shape[0]", "{0}.shape[1]", "{0}.shape[-1]", "{0}.size", "{0}.size // {0}.shape[1]")
 ALONG = ("axis=-1, keepdims=True", "axis=0, keepdims=True")
 MOST = 24  # orders of a shape
+# what is done to a value in the forward, and the slope of that
+DERIVED = {
+    "abs": "np.sign({0})",
+    "absolute": "np.sign({0})",
+    "arctan": "1 / (1 + {0} ** 2)",
+    "cos": "-np.sin({0})",
+    "cosh": "np.sinh({0})",
+    "exp": "np.exp({0})",
+    "expm1": "np.exp({0})",
+    "log1p": "1 / (1 + {0})",
+    "sin": "np.cos({0})",
+    "sinh": "np.cosh({0})",
+    "sqrt": "0.5 / np.sqrt({0})",
+    "square": "2 * {0}",
+}
 
 
-def likely(node: ast.expr, whole: bool, arrays: Sequence[str]) -> Iterator[ast.expr]:
+def likely(
+    node: ast.expr, whole: bool, arrays: Sequence[str], turns: Sequence[tuple[int, ...]]
+) -> Iterator[ast.expr]:
     """Other rules for an expression; some are only for the `whole` of what is assigned.
+
+    `turns` are orders of axes that are likely.
 
     >>> def rules(text, whole=True):
     ...     node = ast.parse(text, mode="eval").body
-    ...     return [ast.unparse(n) for n in likely(node, whole, ["p", "dp"])]
+    ...     return [ast.unparse(n) for n in likely(node, whole, ["p", "dp"], [(0, 2, 1)])]
     >>> "p * (dp - (p * dp).sum(axis=-1, keepdims=True))" in rules("dp * p * (1 - p)")
     True
     >>> "dp * (1 - p ** 2)" in rules("dp * p * (1 - p)")
@@ -35,6 +54,8 @@ def likely(node: ast.expr, whole: bool, arrays: Sequence[str]) -> Iterator[ast.e
     ['w[k, :, :]']
     >>> rules("dp.reshape(2, 3).sum(axis=1)", False)
     ['dp.reshape(3, 2).sum(axis=0)']
+    >>> rules("dp.reshape(-1, 2)", False)
+    ['dp.transpose(0, 2, 1).reshape(-1, 2)', 'dp.reshape(-1, 2).transpose(0, 2, 1)']
     """
     if whole:
         yield from _softmaxes(node, arrays)
@@ -45,6 +66,12 @@ def likely(node: ast.expr, whole: bool, arrays: Sequence[str]) -> Iterator[ast.e
             yield expression(f"{ast.unparse(value)}[{text}]")
         case ast.Call() if called(node) == "sum":
             yield from _other_orders(node)
+        case ast.Call() if called(node) == "reshape":
+            array, _ = operand(node)
+            if array:
+                for form in (expression(f"_.transpose{turn}") for turn in turns):
+                    yield changed(node, {id(array): filled(form, array)})
+                    yield filled(form, node)
 
 
 def _softmaxes(node: ast.expr, arrays: Sequence[str]) -> Iterator[ast.expr]:
@@ -114,15 +141,20 @@ def _axes(node: ast.expr) -> tuple[int, ...]:
     return tuple(found) if all(isinstance(n, int) for n in found) else ()
 
 
-def grown(node: ast.expr, arrays: Sequence[str], shares: Sequence[str]) -> Iterator[ast.expr]:
+def grown(
+    node: ast.expr, arrays: Sequence[str], shares: Sequence[str], functions: Iterable[str] = ()
+) -> Iterator[ast.expr]:
     """A term with a factor more: a slope, a mask over the share it keeps, an array, a matrix.
 
-    >>> [ast.unparse(n) for n in grown(ast.Name("dy"), ["m"], ["keep"])][2:6]
-    ['dy * (m > 0)', 'dy * (m / keep)', 'dy * (m / (1 - keep))', 'dy / m']
+    `functions` are those that the forward may apply.
+
+    >>> [ast.unparse(n) for n in grown(ast.Name("dy"), ["m"], ["keep"], ["abs"])][2:7]
+    ['dy * (m > 0)', 'dy * np.sign(m)', 'dy * (m / keep)', 'dy * (m / (1 - keep))', 'dy / m']
     """
+    slopes = [*SLOPES, *dict.fromkeys(DERIVED[f] for f in functions if f in DERIVED)]
     for name in arrays:
         scaled = [f"{name} / {p}" for p in shares] + [f"{name} / (1 - {p})" for p in shares]
-        for text in (*(form.format(name) for form in SLOPES), *scaled):
+        for text in (*(form.format(name) for form in slopes), *scaled):
             yield ast.BinOp(node, ast.Mult(), expression(text))
         for form in GROWN:
             yield filled(expression(form.format(name)), node)
