@@ -80,6 +80,7 @@ def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
             mark = ast.dump(node.op) + ast.dump(node.right)  # type: ignore[attr-defined]
             scaled.setdefault(mark, []).append(node)  # type: ignore[arg-type]
     yield from _exchanged(file, stmt)
+    yield from _siblings(file, stmt)
     for products in (p for p in scaled.values() if len(p) > 1):
         yield _in_all(file, stmt, {p: p.left for p in products})
     alike: dict[str, list[ast.expr]] = {}
@@ -108,6 +109,16 @@ def _exchanged(file: File, stmt: ast.stmt) -> Iterator[Idea]:
         inner = (n for spot in new for n in ast.walk(spot) if n is not spot)
         if not any(n in new for n in inner):  # else one holds the other
             yield _in_all(file, stmt, new)
+
+
+def _siblings(file: File, stmt: ast.stmt) -> Iterator[Idea]:
+    """Another function of the file that takes as much: drelu(x) for relu(x)."""
+    takes = {n: len(f.node.args.args) for n, f in file.by_name.items()}
+    calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    for name in dict.fromkeys(called(n) for n in calls if called(n) in takes):
+        spots = [n.func for n in calls if called(n) == name]
+        for other in (n for n in takes if n != name and takes[n] == takes[name]):
+            yield _in_all(file, stmt, dict.fromkeys(spots, expression(other)))
 
 
 def _turned(node: ast.expr) -> ast.expr:

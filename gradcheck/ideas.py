@@ -15,7 +15,7 @@ from gradcheck.about import KEEP
 from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
-from gradcheck.likely import counted, grown, likely
+from gradcheck.likely import counted, grown, likely, slopes
 from gradcheck.looks import SIZES
 from gradcheck.scope import Scope, written_into
 from gradcheck.sites import Site, values, within
@@ -26,8 +26,10 @@ from gradcheck.syntax import (
     expression,
     is_a,
     is_module,
+    literal,
     spelled,
     strength,
+    tuple_of,
     wanted,
 )
 
@@ -62,12 +64,8 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
     >>> "b = dy * (1 - h ** 2)" in [i.edit().after for stream in several for i in stream]
     True
     """
-    function = file.by_name.get(name)
-    if function is None:
-        return
-    work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    given = work.given
-    chosen = [s for s in given.statements if s.lineno in lines]
+    work = _Ideas(file, name)
+    given, chosen = work.given, work.begun_in(lines)
     if large:
         yield (i for s in chosen for i in work.replaced(s, given.expressions))
         yield (i for s in chosen for i in work.joined(s, given.expressions))
@@ -88,13 +86,11 @@ def suggested(
     file: File, name: str, lines: Container[int], kinds: Container[str]
 ) -> Iterator[Iterator[Idea]]:
     """Terms and factors of whole values, where the name of the mistake asks for them."""
-    function = file.by_name.get(name)
     joins = [j for j in JOINED if any(k in kinds for k in MISSING[j[0]])]
-    if function is None or not joins:
+    if not joins:
         return
-    work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    given = work.given
-    chosen = [s for s in given.statements if s.lineno in lines]
+    work = _Ideas(file, name)
+    given, chosen = work.given, work.begun_in(lines)
     others = [*given.expressions, *given.alone, *given.numbers]
     yield (i for s in chosen for i in work.joined(s, others, joins, whole=True))
     yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
@@ -102,31 +98,22 @@ def suggested(
 
 def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
     """Other rules of differentiation, and slopes of activations."""
-    function = file.by_name.get(name)
-    if function is None:
-        return
-    work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    chosen = [s for s in work.given.statements if s.lineno in lines]
+    work = _Ideas(file, name)
+    chosen = work.begun_in(lines)
     yield (i for s in chosen for i in work.ruled(s))
 
 
 def few(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
     """One change throughout a statement, and dy as a factor: a handful for each statement."""
-    function = file.by_name.get(name)
-    if function is None:
-        return
-    work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    chosen = [s for s in work.given.statements if s.lineno in lines]
-    yield (i for s in chosen for i in (*everywhere(file, s), *work.led(s)))
+    work = _Ideas(file, name)
+    chosen = work.begun_in(lines)
+    yield (i for s in chosen for i in (*everywhere(file, s), *work.led(s), *work.sloped(s)))
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
     """What is written into copied before, what is taken out of a list only read."""
-    function = file.by_name.get(name)
-    if function is None:
-        return
-    work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    chosen = [s for s in work.given.statements if s.lineno in lines]
+    work = _Ideas(file, name)
+    chosen = work.begun_in(lines)
     yield (i for s in chosen for i in work.copied(s))
     yield (i for s in chosen for i in popped(file, s, work.given.steps))
 
@@ -135,11 +122,8 @@ def valued(
     file: File, name: str, lines: Container[int], found: Sequence[tuple[ast.expr, bool]]
 ) -> Iterator[Iterator[Idea]]:
     """Expressions in the place of whole values, or, if so marked, added to them."""
-    function = file.by_name.get(name)
-    if function is None:
-        return
-    work = _Ideas(file, Ingredients(file, function.node, function.fields))
-    chosen = [s for s in work.given.statements if s.lineno in lines]
+    work = _Ideas(file, name)
+    chosen = work.begun_in(lines)
     for node, added in found:
         less = isinstance(node, ast.UnaryOp)
         other, join = (node.operand, JOINED[1]) if less else (node, JOINED[0])  # type: ignore[attr-defined]
@@ -150,14 +134,20 @@ def valued(
 
 
 class _Ideas:
-    def __init__(self, file: File, given: Ingredients):
+    def __init__(self, file: File, name: str):
+        function = file.by_name[name]
+        given = Ingredients(file, function.node, function.fields)
         self.file, self.given = file, given
         self.blocks = [*blocks(given.function)]
         self.similar = Scope.of(given.function).with_names(given.names).similar()
 
+    def begun_in(self, lines: Container[int]) -> list[ast.stmt]:
+        """The statements that begin in some lines."""
+        return [s for s in self.given.statements if s.lineno in lines]
+
     def idea(self, kind: str, stmt: ast.stmt, site: Site, new: ast.expr) -> Idea:
         if not hasattr(new, "lineno"):
-            ast.copy_location(new, site.node)
+            ast.fix_missing_locations(ast.copy_location(new, site.node))
 
         def edit() -> Edit:
             start, end = self.file.span(site.node)
@@ -299,13 +289,29 @@ class _Ideas:
                     yield self.idea("name", stmt, site, new)
 
     def led(self, stmt: ast.stmt) -> Iterator[Idea]:
-        """dy as a factor."""
-        forms = [f for u in self.given.upstream for f in (u, f"{u}[:, None]")]
+        """dy as a factor, or for a 1; each of several numbers times a size."""
+        forms = [f for u in self.given.upstream for f in (u, f"{u}[:, None]", f"{u}[..., None]")]
+        sizes = [n for n in self.given.names if self.given.scope.sort(n) == "size"]
         for site in values(stmt):
-            if not isinstance(site.node, (ast.Tuple, ast.Constant)):
+            if isinstance(site.node, ast.Tuple):
+                for size in map(expression, sizes if isinstance(stmt, ast.Assign) else ()):
+                    new = tuple_of([ast.BinOp(e, ast.Mult(), size) for e in site.node.elts])
+                    yield self.idea("factor", stmt, site, new)
+            elif not isinstance(site.node, ast.Constant):
                 for form in forms:
                     new = ast.BinOp(site.node, ast.Mult(), expression(form))
                     yield self.idea("factor", stmt, site, new)
+            elif literal(site.node) == 1:
+                for form in forms:
+                    yield self.idea("factor", stmt, site, expression(form))
+
+    def sloped(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """The slope of an activation for a factor."""
+        found = slopes([*self.given.arrays, *self.given.keyed], self.file.called)
+        for site in values(stmt):
+            if is_a(site.parent, ast.Mult) and not isinstance(site.node, (ast.Constant, ast.BinOp)):
+                for new in found:
+                    yield self.idea("name", stmt, site, new)
 
     def repeated(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A statement of the file once more, before or after this one."""

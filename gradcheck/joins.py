@@ -99,16 +99,21 @@ def _renamed(node: ast.expr) -> str:
 
 
 def _is_part(found: Changed) -> bool:
-    """Whether a sum is lost, and one of its terms stands in its place."""
+    """Whether a sum is lost, and one of its terms, or most of one, stands in its place."""
     gained = Term(1.0, {ast.unparse(n): (n, p) for n, p in found.gained})
     lost = Term(1.0, {ast.unparse(n): (n, p) for n, p in found.lost})
     for node, power in found.lost:
         parts = terms(node)
         others = lost.times(Term(1.0, {ast.unparse(node): (node, power)}), -1.0)
-        alone = any(not t.times(others).times(gained, -1.0).factors for t in parts)
-        if power == 1 and len(parts) > 1 and alone:
+        rests = [t.times(others).times(gained, -1.0).factors for t in parts]
+        if power == 1 and len(parts) > 1 and any(_is_most(r, gained) for r in rests):
             return True
     return False
+
+
+def _is_most(rest: dict, gained: Term) -> bool:
+    """Whether nothing is left of a term, or a factor where several are gained."""
+    return not rest or (len(gained.factors) > 1 and all(p > 0 for _, p in rest.values()))
 
 
 def _of_terms(found: Changed, whole: ast.expr, parents: tuple, about: About) -> str:
@@ -127,6 +132,9 @@ def _of_terms(found: Changed, whole: ast.expr, parents: tuple, about: About) -> 
             return "missing-term"
         carried = about.looped and names & about.used
         return "missing-recurrent-term" if carried else "overwrites-instead-of-accumulates"
+    own = found.missing[0].factors.keys()
+    if sum(t.factors.keys() == own for t in terms(whole)) > 1:
+        return "constant-factor"  # more of what is there
     return "missing-recurrent-term" if names & about.carried else "missing-term"
 
 

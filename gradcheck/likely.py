@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from gradcheck.factored import term
 from gradcheck.ingredients import SOFTMAX, changed, filled
 from gradcheck.looks import names_in
-from gradcheck.syntax import called, expression, literal, operand
+from gradcheck.syntax import called, expression, literal, operand, with_args
 
 SLOPES = ("1 - {0} ** 2", "{0} * (1 - {0})", "({0} > 0)")
 GROWN = ("_ / {0}", "_ / {0}[:, None]", "_ * {0}[:, None]", "{0}.T @ _", "_ @ {0}.T")
@@ -54,12 +54,12 @@ def likely(
     ['w[k, :, :]']
     >>> rules("dp.reshape(2, 3).sum(axis=1)", False)
     ['dp.reshape(3, 2).sum(axis=0)']
-    >>> rules("dp.reshape(-1, 2)", False)
-    ['dp.transpose(0, 2, 1).reshape(-1, 2)', 'dp.reshape(-1, 2).transpose(0, 2, 1)']
+    >>> rules("dp.reshape(-1, 2)", False)[:2]
+    ['dp.reshape(2, -1).T', 'dp.transpose(0, 2, 1).reshape(-1, 2)']
     """
     if whole:
         yield from _softmaxes(node, arrays)
-    yield from _other_slopes(node)
+    yield from _other_slopes(node, arrays)
     match node:
         case ast.Subscript(value, index) if ast.unparse(index).count("::-1"):
             text = ast.unparse(index).strip("()").replace("::-1", ":")
@@ -67,8 +67,11 @@ def likely(
         case ast.Call() if called(node) == "sum":
             yield from _other_orders(node)
         case ast.Call() if called(node) == "reshape":
-            array, _ = operand(node)
+            array, rest = operand(node)
             if array:
+                if len(rest) == 2:
+                    turned = with_args(node, [*node.args[:-2], *reversed(rest)])
+                    yield ast.Attribute(turned, "T", ast.Load())
                 for form in (expression(f"_.transpose{turn}") for turn in turns):
                     yield changed(node, {id(array): filled(form, array)})
                     yield filled(form, node)
@@ -88,8 +91,8 @@ def _softmaxes(node: ast.expr, arrays: Sequence[str]) -> Iterator[ast.expr]:
             yield ast.fix_missing_locations(new)
 
 
-def _other_slopes(node: ast.expr) -> Iterator[ast.expr]:
-    """The slope of a tanh for that of a sigmoid, and the other way round, in a product."""
+def _other_slopes(node: ast.expr, arrays: Sequence[str]) -> Iterator[ast.expr]:
+    """In a product the slope of a tanh or of a SiLU for a sigmoid's, a sigmoid's for a tanh's."""
     factors = term(node).factors
     for name, (inner, power) in factors.items():
         rest = [n for t, (n, _) in factors.items() if t != name]
@@ -98,6 +101,8 @@ def _other_slopes(node: ast.expr) -> Iterator[ast.expr]:
                 others = [n for n in rest if not (isinstance(n, ast.Name) and n.id == v)]
                 if len(others) == len(factors) - 2 and term(node).number == 1:
                     yield _product([*others, expression(f"1 - {v} ** 2")])
+                    for x in arrays:  # of x s(x)
+                        yield _product([*others, expression(f"{v} + {x} * {v} * (1 - {v})")])
             case ast.BinOp(ast.Constant(1), ast.Sub(), ast.BinOp(ast.Name(v), ast.Pow())):
                 if all(p == 1 for _, p in factors.values()) and term(node).number == 1:
                     yield _product([*rest, expression(v), expression(f"1 - {v}")])
@@ -141,6 +146,16 @@ def _axes(node: ast.expr) -> tuple[int, ...]:
     return tuple(found) if all(isinstance(n, int) for n in found) else ()
 
 
+def slopes(arrays: Sequence[str], functions: Iterable[str]) -> list[ast.expr]:
+    """Slopes of activations at some arrays, and of `functions` that the forward may apply.
+
+    >>> [ast.unparse(n) for n in slopes(["h"], ["sin"])]
+    ['1 - h ** 2', 'h * (1 - h)', 'h > 0', 'np.cos(h)']
+    """
+    forms = [*SLOPES, *dict.fromkeys(DERIVED[f] for f in functions if f in DERIVED)]
+    return [expression(form.format(name)) for name in arrays for form in forms]
+
+
 def grown(
     node: ast.expr, arrays: Sequence[str], shares: Sequence[str], functions: Iterable[str] = ()
 ) -> Iterator[ast.expr]:
@@ -151,11 +166,10 @@ def grown(
     >>> [ast.unparse(n) for n in grown(ast.Name("dy"), ["m"], ["keep"], ["abs"])][2:7]
     ['dy * (m > 0)', 'dy * np.sign(m)', 'dy * (m / keep)', 'dy * (m / (1 - keep))', 'dy / m']
     """
-    slopes = [*SLOPES, *dict.fromkeys(DERIVED[f] for f in functions if f in DERIVED)]
     for name in arrays:
         scaled = [f"{name} / {p}" for p in shares] + [f"{name} / (1 - {p})" for p in shares]
-        for text in (*(form.format(name) for form in slopes), *scaled):
-            yield ast.BinOp(node, ast.Mult(), expression(text))
+        for factor in (*slopes([name], functions), *map(expression, scaled)):
+            yield ast.BinOp(node, ast.Mult(), factor)
         for form in GROWN:
             yield filled(expression(form.format(name)), node)
 

@@ -121,6 +121,7 @@ class Search:
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.seconds()
+        yield self.larger(self.backwards, (first | then) - wanted, few)
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
@@ -208,7 +209,8 @@ class Search:
     ) -> Iterator[list[Item]]:
         """Larger edits of some lines, in lists that one code object can hold."""
         file = File(self.text)
-        streams = [(f, made(file, f.__qualname__, lines)) for f in functions]
+        named = [f for f in functions if f.__qualname__ in file.by_name]
+        streams = [(f, made(file, f.__qualname__, lines)) for f in named]
         for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
             for (f, _), stream in zip(streams, several, strict=True):
                 while stream and (some := [*islice(stream, TOGETHER)]):

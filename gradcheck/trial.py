@@ -2,7 +2,8 @@
 
 import math
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from gradcheck.checks import cotangent
 from gradcheck.instrument import Hook, Site, watching
 from gradcheck.samples import TOLERANCE, jacobian
 from gradcheck.subjects import Forward, Subject, copied
+from gradcheck.taps import leaves
 
 Array = np.ndarray
 MOST = 600  # entries of all arguments together, above which they are not judged one by one
@@ -128,7 +130,8 @@ class Draw:
         ran = ran or self.ran
         _guard(dy)
         single, cache = ran.single, ran.cache if guarded else _guard(ran.cache)
-        found = self.subject.backward(dy[0] if single else dy, cache)
+        with nullcontext() if guarded else _kept((dy, cache)):
+            found = self.subject.backward(dy[0] if single else dy, cache)
         return self._slots.gradients((), Forward((), found, False))
 
     @cached_property
@@ -139,8 +142,9 @@ class Draw:
     def repeats(self, ran: Forward) -> bool:
         """Whether the gradients are the same when asked for twice."""
         dy, ran = self.probes[0][0], replace(ran, cache=_guard(ran.cache))
-        first = copied(self.gradients(dy, ran, guarded=True))
-        return _identical(first, self.gradients(dy, ran, guarded=True))
+        with _kept((dy, ran.cache)):
+            first = copied(self.gradients(dy, ran, guarded=True))
+            return _identical(first, self.gradients(dy, ran, guarded=True))
 
     def scales(self, again: bool) -> bool:
         """Whether the gradients are multiplied by -2^20 as dy is, to the last bits."""
@@ -250,6 +254,21 @@ def _identical(a: tuple, b: tuple) -> bool:
         and np.array_equal(p, q, equal_nan=np.asarray(p).dtype.kind == "f")
         for p, q in zip(a, b, strict=True)
     )
+
+
+@contextmanager
+def _kept(things: Any) -> Iterator[None]:
+    """The arrays hold afterwards what they hold now: `np.add.at` heeds no guard."""
+    before = [(a, a.copy()) for a in leaves(things)]
+    try:
+        yield
+    finally:
+        for a, b in before:
+            if a.tobytes() != b.tobytes():
+                with suppress(ValueError):  # a view, whose array is among them too
+                    a.flags.writeable = True
+                    a[...] = b
+                    a.flags.writeable = False
 
 
 def _guard(thing: Any) -> Any:
