@@ -291,7 +291,7 @@ class _Ideas:
     def led(self, stmt: ast.stmt) -> Iterator[Idea]:
         """dy as a factor, or for a 1; each of several numbers times a size."""
         forms = [f for u in self.given.upstream for f in (u, f"{u}[:, None]", f"{u}[..., None]")]
-        sizes = [n for n in self.given.names if self.given.scope.sort(n) == "size"]
+        sizes = [n for n in self.given.names if n in self.file.strides]
         for site in values(stmt):
             if isinstance(site.node, ast.Tuple):
                 for size in map(expression, sizes if isinstance(stmt, ast.Assign) else ()):

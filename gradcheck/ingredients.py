@@ -96,6 +96,18 @@ class File:
         return sorted({name for n in calls if (name := called(n))})
 
     @cached_property
+    def strides(self) -> set[str]:
+        """The names by which the steps of loops are multiplied."""
+        found = set()
+        for f in self.functions:
+            steps = Scope.of(f).steps
+            for node in ast.walk(f):
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+                    sides = {getattr(n, "id", "") for n in (node.left, node.right)}
+                    found |= sides - steps if sides & steps else set()
+        return found - {""}
+
+    @cached_property
     def turns(self) -> list[tuple[int, ...]]:
         """Orders of axes in the file, each with the one that undoes it, and common ones."""
         found: list[tuple[int, ...]] = []

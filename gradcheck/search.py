@@ -107,10 +107,10 @@ class Search:
                 for lines in parts
             ]
             for insertion in (False, True):
+                if insertion and parts[0] is wanted:
+                    yield self.larger(self.backwards, wanted or first, few)
                 for items in listed:
                     yield [[i for i in items if i.order[0] == insertion]]
-            if parts[0] is wanted:
-                yield self.larger(self.backwards, wanted or first, few)
             if self.job.kinds and parts[0] is wanted:
                 yield self.larger(self.backwards, wanted, self.suggested)
             if parts[0] is wanted:
