@@ -8,15 +8,16 @@ gradient right.
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, changed, filled
-from gradcheck.scope import stored
+from gradcheck.scope import distance, stored
 from gradcheck.sites import values
 from gradcheck.syntax import called, expression, is_a, literal
 
 PAIRS = 45  # of values that are exchanged in a statement
+TERMS = 200  # that are tried as one more of a sum
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def popped(file: File, stmt: ast.stmt, steps: Sequence[str]) -> Iterator[Idea]:
                 yield _in_all(file, stmt, {call: filled(expression(f"_[{step}]"), call.func.value)})
 
 
-def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
+def everywhere(file: File, stmt: ast.stmt, names: Sequence[str]) -> Iterator[Idea]:
     """All over a statement: two values exchanged, a factor or function left out, another axis."""
     calls = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and len(n.args) == 1]
     axes = [n for n in ast.walk(stmt) if isinstance(n, ast.keyword) and n.arg == "axis"]
@@ -81,6 +82,7 @@ def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
             scaled.setdefault(mark, []).append(node)  # type: ignore[arg-type]
     yield from _exchanged(file, stmt)
     yield from _siblings(file, stmt)
+    yield from _next_term(file, stmt, names)
     for products in (p for p in scaled.values() if len(p) > 1):
         yield _in_all(file, stmt, {p: p.left for p in products})
     alike: dict[str, list[ast.expr]] = {}
@@ -100,15 +102,49 @@ def everywhere(file: File, stmt: ast.stmt) -> Iterator[Idea]:
 def _exchanged(file: File, stmt: ast.stmt) -> Iterator[Idea]:
     """Each of two values in the place of the other: a @ u + b @ v for a @ v + b @ u."""
     spots: dict[str, list[ast.expr]] = {}
-    for node in (s.node for s in values(stmt)):
-        entry = isinstance(node, ast.Subscript) and isinstance(literal(node.slice), str)
-        if entry or isinstance(node, ast.Name):
-            spots.setdefault(ast.unparse(node), []).append(node)
+    for node in _named(stmt):
+        spots.setdefault(ast.unparse(node), []).append(node)
     for (a, here), (b, there) in islice(combinations(spots.items(), 2), PAIRS):
         new = dict.fromkeys(here, expression(b)) | dict.fromkeys(there, expression(a))
         inner = (n for spot in new for n in ast.walk(spot) if n is not spot)
         if not any(n in new for n in inner):  # else one holds the other
             yield _in_all(file, stmt, new)
+
+
+def _named(stmt: ast.stmt) -> list[ast.expr]:
+    """The values of a statement that have names, and those that have keys in a dict."""
+    nodes = [s.node for s in values(stmt)]
+    return [n for n in nodes if isinstance(n, ast.Name) or _is_entry(n)]
+
+
+def _is_entry(node: ast.expr) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(literal(node.slice), str)
+
+
+def _next_term(file: File, stmt: ast.stmt, names: Sequence[str]) -> Iterator[Idea]:
+    """One more term like the last of a sum, of an entry and a name that are not in it yet."""
+    match getattr(stmt, "value", None):
+        case ast.BinOp(_, ast.Add(), last):
+            inner = [n for n in _named(stmt) if any(n is m for m in ast.walk(last))]
+            entries = [n for n in inner if isinstance(n, ast.Subscript)]
+            dicts = {n.value.id for n in entries if isinstance(n.value, ast.Name)}
+            arrays = [n for n in inner if isinstance(n, ast.Name) and n.id not in dicts]
+            if len(entries) != 1 or len(arrays) != 1:
+                return
+            here = set(map(ast.unparse, _named(stmt)))
+            dict_ = ast.unparse(entries[0].value)
+            keys = [k for k in file.keys if f"{dict_}[{ast.unparse(k)}]" not in here]
+            others = [n for n in names if n not in here]
+
+            def unlike(pair: tuple[ast.expr, str]) -> float:
+                key, name = pair
+                near = distance(literal(key), literal(entries[0].slice))
+                return near + distance(name, arrays[0].id)
+
+            for key, name in sorted(product(keys, others), key=unlike)[:TERMS]:
+                entry = expression(f"{dict_}[{ast.unparse(key)}]")
+                new = changed(last, {id(entries[0]): entry, id(arrays[0]): expression(name)})
+                yield _in_all(file, stmt, {last: ast.BinOp(last, ast.Add(), new)})
 
 
 def _siblings(file: File, stmt: ast.stmt) -> Iterator[Idea]:
@@ -137,10 +173,13 @@ def _in_all(file: File, stmt: ast.stmt, new: Mapping[ast.expr, ast.expr]) -> Ide
         for spot in sorted(new, key=lambda s: -file.span(s)[0]):
             a, b = (p - start for p in file.span(spot))
             word = ast.unparse(new[spot])
-            if words[a : a + 1] == b'"' and word[0] == "'" and '"' not in word:
-                word = f'"{word[1:-1]}"'
+            if getattr(new[spot], "left", None) is spot:  # it stays as it is written
+                kept = ast.BinOp(ast.Name("_"), new[spot].op, new[spot].right)  # type: ignore[attr-defined]
+                word = ast.unparse(kept).replace("_", words[a:b].decode(), 1)
+            if b'"' in words[a:b] and b"'" not in words[a:b] and '"' not in ast.unparse(new[spot]):
+                word = word.replace("'", '"')
             words = words[:a] + word.encode() + words[b:]
         return file.written("function", stmt, start, end, words.decode())
 
-    other = changed(stmt, {id(spot): node for spot, node in new.items()})
+    other = ast.fix_missing_locations(changed(stmt, {id(s): node for s, node in new.items()}))
     return Idea((stmt.lineno, stmt.col_offset), (other,), edit)

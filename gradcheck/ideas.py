@@ -14,8 +14,8 @@ from typing import Any
 from gradcheck.about import KEEP
 from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
-from gradcheck.ingredients import File, Ingredients, blocks, changed, filled
-from gradcheck.likely import counted, grown, likely, slopes
+from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, filled
+from gradcheck.likely import counted, grown, likely, other_letters, slopes
 from gradcheck.looks import SIZES
 from gradcheck.scope import Scope, written_into
 from gradcheck.sites import Site, values, within
@@ -85,29 +85,33 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
 def suggested(
     file: File, name: str, lines: Container[int], kinds: Container[str]
 ) -> Iterator[Iterator[Idea]]:
-    """Terms and factors of whole values, where the name of the mistake asks for them."""
+    """Terms, factors and sums of whole values, where the name of the mistake asks for them."""
     joins = [j for j in JOINED if any(k in kinds for k in MISSING[j[0]])]
-    if not joins:
+    if not joins and "unreduced-broadcast" not in kinds:
         return
     work = _Ideas(file, name)
     given, chosen = work.given, work.begun_in(lines)
+    if "unreduced-broadcast" in kinds:
+        yield (i for s in chosen for i in work.summed(s))
     others = [*given.expressions, *given.alone, *given.numbers]
     yield (i for s in chosen for i in work.joined(s, others, joins, whole=True))
     yield (i for s in chosen for i in work.joined(s, given.products, joins[:2], whole=True))
 
 
 def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
-    """Other rules of differentiation, and slopes of activations."""
+    """Slopes of activations, other sizes: more than a handful for each statement."""
     work = _Ideas(file, name)
     chosen = work.begun_in(lines)
     yield (i for s in chosen for i in work.ruled(s))
 
 
 def few(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
-    """One change throughout a statement, and dy as a factor: a handful for each statement."""
+    """One change throughout a statement, another rule, dy as a factor: a handful for each."""
     work = _Ideas(file, name)
     chosen = work.begun_in(lines)
-    yield (i for s in chosen for i in (*everywhere(file, s), *work.led(s), *work.sloped(s)))
+    names = work.given.names
+    yield (i for s in chosen for i in (*everywhere(file, s, names), *work.likely(s)))
+    yield (i for s in chosen for i in (*work.led(s), *work.sloped(s)))
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
@@ -257,6 +261,14 @@ class _Ideas:
                 for index in self.given.indices:
                     yield self.idea("shift", stmt, site, index)
 
+    def summed(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """The sum of what is assigned."""
+        for site in (
+            s for s in values(stmt) if s.parent is stmt or isinstance(s.parent, ast.Tuple)
+        ):
+            for form in (f for f in WRAPS if ".sum(" in f):
+                yield self.idea("function", stmt, site, filled(expression(form), site.node))
+
     def uncropped(self, stmt: ast.stmt) -> Iterator[Idea]:
         """Slices a : -b counted from the front, as nothing is left of them where b is 0."""
         for site in values(stmt):
@@ -271,19 +283,33 @@ class _Ideas:
                 ast.fix_missing_locations(ast.copy_location(whole, site.node))
                 yield self.idea("index", stmt, site, whole)
 
-    def ruled(self, stmt: ast.stmt) -> Iterator[Idea]:
-        """Another rule, and the slope of an activation for a term."""
+    def likely(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """Another rule; the part of a gradient that is not of the padding."""
         arrays = [*self.given.arrays, *self.given.keyed]
-        shares = [n for n in self.given.names if n.lower() in KEEP]
-        turns, applied = self.file.turns, self.file.called
         for site in values(stmt):
             whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
-            for new in likely(site.node, whole, arrays, turns):
+            for new in likely(site.node, whole, arrays, self.file.turns):
                 yield self.idea("name", stmt, site, new)
+            if called(site.parent) == "einsum" and isinstance(literal(site.node), str):
+                for text in other_letters(literal(site.node)):
+                    yield self.idea("order", stmt, site, ast.Constant(text))
+            for form in self.given.crops if whole else ():
+                yield self.idea("index", stmt, site, filled(form, site.node))
+
+    def ruled(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """The slope of an activation for a term, the size of another array."""
+        arrays = [*self.given.arrays, *self.given.keyed]
+        shares = [n for n in self.given.names if n.lower() in KEEP]
+        applied = self.file.called
+        for site in values(stmt):
+            whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
             term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
             for new in grown(site.node, arrays, shares, applied) if term or whole else ():
                 yield self.idea("factor", stmt, site, new)
             sized = isinstance(site.node, ast.Attribute) and site.node.attr in SIZES
+            if called(site.node) == "len":
+                for new in counted([ast.unparse(site.node.args[0])]):
+                    yield self.idea("name", stmt, site, new)
             if sized or self.given.scope.sort(getattr(site.node, "id", "")) == "size":
                 for new in counted(arrays[:MANY]):
                     yield self.idea("name", stmt, site, new)

@@ -300,7 +300,7 @@ def _of_upstream(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> st
     if called(old).startswith("ones"):
         return "ignores-upstream"
     product = called(new) == "einsum" or is_a(new, ast.MatMult) or is_a(new, ast.Mult)
-    less = names_in(new) - about.upstream <= names_in(old) and not isinstance(old, ast.Name)
+    less = names_in(new) - about.upstream <= names_in(old)
     return "ignores-upstream" if less and product else ""
 
 

@@ -231,6 +231,23 @@ class Ingredients:
         return [*found.values()][:MOST]
 
     @cached_property
+    def crops(self) -> list[ast.expr]:
+        """What is left of an underscore without the padding that the file puts around an array."""
+        calls = [n for f in self.file.functions for n in ast.walk(f) if isinstance(n, ast.Call)]
+        widths = [n.args[1] for n in calls if called(n) == "pad" and len(n.args) > 1]
+        names = {n.id for w in widths for n in ast.walk(w) if isinstance(n, ast.Name)}
+        ends = [n for n in self.names if n in names]
+        ends += [k for k in self.keyed if k.split("[")[-1].strip("'\"]") in names]
+        # of images by channels first and last, of sequences, of one array
+        places = (2, 3), (1, 2), (2,), (1,), (0, 1), (0,)
+        texts = [
+            ", ".join(f"{p}:_.shape[{k}] - {p}" if k in axes else ":" for k in range(max(axes) + 1))
+            for p in ends
+            for axes in places
+        ]
+        return [expression(f"_[{t}]") for t in texts]
+
+    @cached_property
     def numbers(self) -> list[ast.expr]:
         """Small numbers, those in the function, areas; others may be sizes of a case."""
         found = (n for n in ast.walk(self.function) if isinstance(n, ast.Constant))

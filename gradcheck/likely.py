@@ -56,6 +56,8 @@ def likely(
     ['dp.reshape(3, 2).sum(axis=0)']
     >>> rules("dp.reshape(-1, 2)", False)[:2]
     ['dp.reshape(2, -1).T', 'dp.transpose(0, 2, 1).reshape(-1, 2)']
+    >>> rules("np.cumsum(dp, axis=0)")
+    ['np.cumsum(dp[::-1], axis=0)[::-1]']
     """
     if whole:
         yield from _softmaxes(node, arrays)
@@ -66,6 +68,9 @@ def likely(
             yield expression(f"{ast.unparse(value)}[{text}]")
         case ast.Call() if called(node) == "sum":
             yield from _other_orders(node)
+        case ast.Call(args=[x, *rest]) if called(node) == "cumsum":
+            backwards = f"({ast.unparse(x)})[::-1]", *map(ast.unparse, [*rest, *node.keywords])
+            yield expression(f"{ast.unparse(node.func)}({', '.join(backwards)})[::-1]")
         case ast.Call() if called(node) == "reshape":
             array, rest = operand(node)
             if array:
@@ -106,6 +111,18 @@ def _other_slopes(node: ast.expr, arrays: Sequence[str]) -> Iterator[ast.expr]:
             case ast.BinOp(ast.Constant(1), ast.Sub(), ast.BinOp(ast.Name(v), ast.Pow())):
                 if all(p == 1 for _, p in factors.values()) and term(node).number == 1:
                     yield _product([*rest, expression(v), expression(f"1 - {v}")])
+
+
+def other_letters(text: str) -> Iterator[str]:
+    """The subscripts of an einsum with one letter of an operand for another.
+
+    >>> [*other_letters("ab,a->b")]
+    ['bb,a->b', 'aa,a->b', 'ab,b->b']
+    """
+    inner = text.split("->")[0]
+    letters = sorted(set(filter(str.isalpha, inner)))
+    for k in (k for k, c in enumerate(inner) if c.isalpha()):
+        yield from (text[:k] + c + text[k + 1 :] for c in letters if c != text[k])
 
 
 def _product(factors: list[ast.expr]) -> ast.expr:

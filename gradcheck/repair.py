@@ -31,6 +31,7 @@ from gradcheck.subjects import Subject
 
 UNENDED = "\\ No newline at end of file"  # as diff says it
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
+RETURNED = 4  # characters that a change among several returned values counts more
 WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
 
 
@@ -209,7 +210,10 @@ def _rank(right: Right) -> tuple:
     bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
     # another number may fit by chance
     bare += sum(len(_numbers(e.after) - _numbers(e.before)) for e in made)
-    return len(made), bare, sum(_distance(e.before, e.after) for e in made), *right.order
+    distance = sum(_distance(e.before, e.after) for e in made)
+    # where one of several results is assigned, rather than where all are returned
+    distance += RETURNED * sum(e.before.startswith("return") and "," in e.before for e in made)
+    return len(made), bare, distance, *right.order
 
 
 def _numbers(text: str) -> set[str]:

@@ -111,9 +111,8 @@ class Search:
                     yield self.larger(self.backwards, wanted or first, few)
                 for items in listed:
                     yield [[i for i in items if i.order[0] == insertion]]
-            if self.job.kinds and parts[0] is wanted:
-                yield self.larger(self.backwards, wanted, self.suggested)
             if parts[0] is wanted:
+                yield self.larger(self.backwards, wanted, self.suggested)
                 yield self.larger(self.backwards, wanted or first, rules)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
@@ -166,7 +165,7 @@ class Search:
         return [item(k, e, v) for k, (e, v) in enumerate(zip(found, variants, strict=True))]
 
     def suggested(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
-        return suggested(file, name, lines, self.job.kinds)
+        return suggested(file, name, lines, {*self.job.kinds, *self.kinds})
 
     def valued(self, lines: set[int]) -> Iterator[list[Item]]:
         """Terms that a gradient lacks, and expressions that are it, found by their values."""
@@ -302,9 +301,11 @@ class Search:
         kind, what = "", (first.line, first.before, first.after)
         with contextlib.suppress(Exception):  # a fix without a name is worth as much
             kind = of_edit(self.text, f.__name__, *what, scope, forward)
-        if kind in ("wrong-operand", "") and self.kinds[0] in ("raises", "shape"):
+        cropped = kind == "misaligned" and first.after.count(":") > first.before.count(":")
+        if self.kinds[0] in ("raises", "shape") and (cropped or kind in ("wrong-operand", "")):
             kind = self.kinds[0]
-        kind = broken or ("" if kind in CONTRACT else kind)
+        # a part of a gradient may ignore dy where the contract is kept by the rest
+        kind = broken or ("" if kind in CONTRACT and kind != "ignores-upstream" else kind)
         return Right(made, kind, source, candidate.order)
 
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> Wrong:
