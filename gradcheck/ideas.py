@@ -52,6 +52,8 @@ _FACTOR = """
     ignores-upstream
 """
 MISSING = {"term": _TERM.split(), "factor": _FACTOR.split()}
+SLOPED = {"unnamed", "wrong-operand", "mask", "forward-backward-variant-mismatch"}
+SLOPED |= {"activation-derivative-missing", "activation-derivative-misplaced"}
 
 
 def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator[Iterator[Idea]]:
@@ -105,13 +107,17 @@ def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Ide
     yield (i for s in chosen for i in work.ruled(s))
 
 
-def few(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
+def few(
+    file: File, name: str, lines: Container[int], kinds: Sequence[str]
+) -> Iterator[Iterator[Idea]]:
     """One change throughout a statement, another rule, dy as a factor: a handful for each."""
     work = _Ideas(file, name)
     chosen = work.begun_in(lines)
     names = work.given.names
     yield (i for s in chosen for i in (*everywhere(file, s, names), *work.likely(s)))
-    yield (i for s in chosen for i in (*work.led(s), *work.sloped(s)))
+    yield (i for s in chosen for i in work.led(s))
+    if not kinds or SLOPED.intersection(kinds):
+        yield (i for s in chosen for i in work.sloped(s))
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:

@@ -22,7 +22,7 @@ from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import few, ideas, rules, suggested, untouched, valued
+from gradcheck.ideas import MISSING, few, ideas, rules, suggested, untouched, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.inside import inside
@@ -106,21 +106,27 @@ class Search:
                 [i for f in self.backwards for i in self.listed(f, self.text, lines)]
                 for lines in parts
             ]
-            for insertion in (False, True):
-                if insertion and parts[0] is wanted:
-                    yield self.larger(self.backwards, wanted or first, few)
-                for items in listed:
-                    yield [[i for i in items if i.order[0] == insertion]]
-            if parts[0] is wanted:
-                yield self.larger(self.backwards, wanted, self.suggested)
-                yield self.larger(self.backwards, wanted or first, rules)
+            changed, put_in = (
+                [[[i for i in items if i.order[0] == insertion]] for items in listed]
+                for insertion in (False, True)
+            )
+            yield from changed
+            if parts[0] is not wanted:
+                yield from put_in
+                continue
+            # likelier than what is put in, unless the numbers say that a term is missing
+            few = self.larger(self.backwards, wanted or first, self.few)
+            lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
+            yield from (*put_in, few) if lacks else (few, *put_in)
+            yield self.larger(self.backwards, wanted, self.suggested)
+            yield self.larger(self.backwards, wanted or first, rules)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
         yield self.valued(first | then)
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.seconds()
-        yield self.larger(self.backwards, (first | then) - wanted, few)
+        yield self.larger(self.backwards, (first | then) - wanted, self.few)
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
@@ -163,6 +169,9 @@ class Search:
             return Item(f, v, lambda: e, (e.insertion, KINDS.index(e.kind), k))
 
         return [item(k, e, v) for k, (e, v) in enumerate(zip(found, variants, strict=True))]
+
+    def few(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
+        return few(file, name, lines, self.job.kinds)
 
     def suggested(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
         return suggested(file, name, lines, {*self.job.kinds, *self.kinds})
