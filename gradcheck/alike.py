@@ -8,7 +8,7 @@ gradient right.
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice, product
+from itertools import combinations, islice
 
 from gradcheck.edits import Edit
 from gradcheck.ingredients import File, changed, filled
@@ -123,28 +123,29 @@ def _is_entry(node: ast.expr) -> bool:
 
 def _next_term(file: File, stmt: ast.stmt, names: Sequence[str]) -> Iterator[Idea]:
     """One more term like the last of a sum, of an entry and a name that are not in it yet."""
-    match getattr(stmt, "value", None):
-        case ast.BinOp(_, ast.Add(), last):
-            inner = [n for n in _named(stmt) if any(n is m for m in ast.walk(last))]
-            entries = [n for n in inner if isinstance(n, ast.Subscript)]
-            dicts = {n.value.id for n in entries if isinstance(n.value, ast.Name)}
-            arrays = [n for n in inner if isinstance(n, ast.Name) and n.id not in dicts]
-            if len(entries) != 1 or len(arrays) != 1:
-                return
-            here = set(map(ast.unparse, _named(stmt)))
-            dict_ = ast.unparse(entries[0].value)
-            keys = [k for k in file.keys if f"{dict_}[{ast.unparse(k)}]" not in here]
-            others = [n for n in names if n not in here]
-
-            def unlike(pair: tuple[ast.expr, str]) -> float:
-                key, name = pair
-                near = distance(literal(key), literal(entries[0].slice))
-                return near + distance(name, arrays[0].id)
-
-            for key, name in sorted(product(keys, others), key=unlike)[:TERMS]:
-                entry = expression(f"{dict_}[{ast.unparse(key)}]")
-                new = changed(last, {id(entries[0]): entry, id(arrays[0]): expression(name)})
-                yield _in_all(file, stmt, {last: ast.BinOp(last, ast.Add(), new)})
+    whole = getattr(stmt, "value", None)
+    if not is_a(whole, ast.Add):
+        return
+    last = whole.right  # type: ignore[union-attr]
+    within = {id(n) for n in ast.walk(last)}
+    inner = [n for n in _named(stmt) if id(n) in within]
+    entries = [n for n in inner if isinstance(n, ast.Subscript)]
+    dicts = {n.value.id for n in entries if isinstance(n.value, ast.Name)}
+    arrays = [n for n in inner if isinstance(n, ast.Name) and n.id not in dicts]
+    if len(entries) != 1 or len(arrays) != 1:
+        return
+    (entry,), (array,) = entries, arrays
+    here = set(map(ast.unparse, _named(stmt)))
+    others = {k.value: changed(entry, {id(entry.slice): k}) for k in file.keys}  # type: ignore[attr-defined]
+    pairs = [
+        (distance(key, literal(entry.slice)) + distance(name, array.id), other, name)
+        for key, other in others.items()
+        for name in names
+        if name not in here and ast.unparse(other) not in here
+    ]
+    for _, other, name in sorted(pairs, key=lambda pair: pair[0])[:TERMS]:
+        new = changed(last, {id(entry): other, id(array): expression(name)})
+        yield _in_all(file, stmt, {last: ast.BinOp(last, ast.Add(), new)})
 
 
 def _siblings(file: File, stmt: ast.stmt) -> Iterator[Idea]:

@@ -114,7 +114,7 @@ def few(
     work = _Ideas(file, name)
     chosen = work.begun_in(lines)
     names = work.given.names
-    yield (i for s in chosen for i in (*everywhere(file, s, names), *work.likely(s)))
+    yield (i for s in chosen for i in (*everywhere(file, s, names), *work.meant(s)))
     yield (i for s in chosen for i in work.led(s))
     if not kinds or SLOPED.intersection(kinds):
         yield (i for s in chosen for i in work.sloped(s))
@@ -269,11 +269,11 @@ class _Ideas:
 
     def summed(self, stmt: ast.stmt) -> Iterator[Idea]:
         """The sum of what is assigned."""
-        for site in (
-            s for s in values(stmt) if s.parent is stmt or isinstance(s.parent, ast.Tuple)
-        ):
-            for form in (f for f in WRAPS if ".sum(" in f):
-                yield self.idea("function", stmt, site, filled(expression(form), site.node))
+        forms = [expression(form) for form in WRAPS if ".sum(" in form]
+        for site in values(stmt):
+            whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
+            for form in forms if whole else ():
+                yield self.idea("function", stmt, site, filled(form, site.node))
 
     def uncropped(self, stmt: ast.stmt) -> Iterator[Idea]:
         """Slices a : -b counted from the front, as nothing is left of them where b is 0."""
@@ -289,7 +289,7 @@ class _Ideas:
                 ast.fix_missing_locations(ast.copy_location(whole, site.node))
                 yield self.idea("index", stmt, site, whole)
 
-    def likely(self, stmt: ast.stmt) -> Iterator[Idea]:
+    def meant(self, stmt: ast.stmt) -> Iterator[Idea]:
         """Another rule; the part of a gradient that is not of the padding."""
         arrays = [*self.given.arrays, *self.given.keyed]
         for site in values(stmt):
