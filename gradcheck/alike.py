@@ -124,9 +124,9 @@ def _is_entry(node: ast.expr) -> bool:
 def _next_term(file: File, stmt: ast.stmt, names: Sequence[str]) -> Iterator[Idea]:
     """One more term like the last of a sum, of an entry and a name that are not in it yet."""
     whole = getattr(stmt, "value", None)
-    if not is_a(whole, ast.Add):
+    if not isinstance(whole, ast.BinOp) or not isinstance(whole.op, ast.Add):
         return
-    last = whole.right  # type: ignore[union-attr]
+    last = whole.right
     within = {id(n) for n in ast.walk(last)}
     inner = [n for n in _named(stmt) if id(n) in within]
     entries = [n for n in inner if isinstance(n, ast.Subscript)]
