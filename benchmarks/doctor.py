@@ -50,14 +50,15 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     chosen = [s for half in HALVES for s in specimens(half)] + shipped_mistakes(seed)
     if quick:
         chosen = random.Random(seed).sample(chosen, QUICK)
-    rows, k = [], 0
+    rows, done = [], 0
     try:
-        for k, some in enumerate(in_processes(partial(treat, seed=seed), chosen, _died)):
+        for some in in_processes(partial(treat, seed=seed), chosen, _died):
             rows += some
-            if k % 50 == 0:
-                print(f"{k} of {len(chosen)} texts", file=sys.stderr, flush=True)
+            done += 1
+            if done % 50 == 0:
+                print(f"{done} of {len(chosen)} texts", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
-        print(f"ended after {k + 1} of {len(chosen)} texts", file=sys.stderr)
+        print(f"ended after {done} of {len(chosen)} texts", file=sys.stderr)
     return rows
 
 

@@ -18,7 +18,7 @@ from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, fil
 from gradcheck.likely import counted, grown, likely, other_letters, slopes
 from gradcheck.looks import SIZES
 from gradcheck.scope import Scope, written_into
-from gradcheck.sites import Site, values, within
+from gradcheck.sites import Site, is_whole, values, within
 from gradcheck.syntax import (
     AXIS,
     axis_of,
@@ -271,8 +271,7 @@ class _Ideas:
         """The sum of what is assigned."""
         forms = [expression(form) for form in WRAPS if ".sum(" in form]
         for site in values(stmt):
-            whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
-            for form in forms if whole else ():
+            for form in forms if is_whole(site, stmt) else ():
                 yield self.idea("function", stmt, site, filled(form, site.node))
 
     def uncropped(self, stmt: ast.stmt) -> Iterator[Idea]:
@@ -293,7 +292,7 @@ class _Ideas:
         """Another rule; the part of a gradient that is not of the padding."""
         arrays = [*self.given.arrays, *self.given.keyed]
         for site in values(stmt):
-            whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
+            whole = is_whole(site, stmt)
             for new in likely(site.node, whole, arrays, self.file.turns):
                 yield self.idea("name", stmt, site, new)
             if called(site.parent) == "einsum" and isinstance(literal(site.node), str):
@@ -308,7 +307,7 @@ class _Ideas:
         shares = [n for n in self.given.names if n.lower() in KEEP]
         applied = self.file.called
         for site in values(stmt):
-            whole = site.parent is stmt or isinstance(site.parent, ast.Tuple)
+            whole = is_whole(site, stmt)
             term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
             for new in grown(site.node, arrays, shares, applied) if term or whole else ():
                 yield self.idea("factor", stmt, site, new)
@@ -388,7 +387,7 @@ class _Ideas:
     ) -> Iterator[Idea]:
         """A term or a factor more; of the `whole` of what is assigned or returned only."""
         for site in values(stmt):
-            if whole and not (site.parent is stmt or isinstance(site.parent, ast.Tuple)):
+            if whole and not is_whole(site, stmt):
                 continue
             if not isinstance(site.node, (ast.Tuple, ast.Constant)):
                 for other in expressions:

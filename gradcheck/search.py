@@ -17,7 +17,6 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from gradcheck.alike import Idea
 from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
@@ -97,36 +96,29 @@ class Search:
     def stages(self) -> Iterator[Iterable[list[Item]]]:
         """Lists of candidates to be tried, each in full before the search may end."""
         small, large = partial(ideas, large=False), partial(ideas, large=True)
+        throughout = partial(few, kinds=self.job.kinds)
+        called_for = partial(suggested, kinds={*self.job.kinds, *self.kinds})
         first, then, rest, part = self.lines()
         wanted = set(self.job.lines)
         if {"mutates", "not-repeatable"} & set(self.kinds):
             yield self.larger(self.backwards, first | then | rest, untouched)
-        for parts in ((wanted, first - wanted), (then - wanted,)):
-            listed = [
-                [i for f in self.backwards for i in self.listed(f, self.text, lines)]
-                for lines in parts
-            ]
-            changed, put_in = (
-                [[[i for i in items if i.order[0] == insertion]] for items in listed]
-                for insertion in (False, True)
-            )
-            yield from changed
-            if parts[0] is not wanted:
-                yield from put_in
-                continue
-            # likelier than what is put in, unless the numbers say that a term is missing
-            few = self.larger(self.backwards, wanted or first, self.few)
-            lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
-            yield from (*put_in, few) if lacks else (few, *put_in)
-            yield self.larger(self.backwards, wanted, self.suggested)
-            yield self.larger(self.backwards, wanted or first, rules)
+        changed, put_in = self.in_steps(wanted, first - wanted)
+        yield from changed
+        # likelier than what is put in, unless the numbers say that a term is missing
+        likelier = self.larger(self.backwards, wanted or first, throughout)
+        lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
+        yield from (*put_in, likelier) if lacks else (likelier, *put_in)
+        yield self.larger(self.backwards, wanted, called_for)
+        yield self.larger(self.backwards, wanted or first, rules)
+        changed, put_in = self.in_steps(then - wanted)
+        yield from (*changed, *put_in)
         first = first | wanted
         then, rest = then - wanted, rest - wanted
         yield self.valued(first | then)
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.seconds()
-        yield self.larger(self.backwards, (first | then) - wanted, self.few)
+        yield self.larger(self.backwards, (first | then) - wanted, throughout)
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
@@ -157,6 +149,12 @@ class Search:
         part = {k for k, which in moved.items() if which and which < wrong} - last
         return first, set(range(1, count + 1)) - first - rest, rest, part
 
+    def in_steps(self, *parts: set[int]) -> Iterator[list[list[list[Item]]]]:
+        """The small edits of each part of the lines: what is changed, then what is put in."""
+        listed = [[i for f in self.backwards for i in self.listed(f, self.text, p)] for p in parts]
+        for insertion in (False, True):
+            yield [[[i for i in items if i.order[0] == insertion]] for items in listed]
+
     def listed(self, f: FunctionType, text: str, lines: set[int] | None) -> list[Item]:
         """The small edits of some lines of a function."""
         try:
@@ -169,12 +167,6 @@ class Search:
             return Item(f, v, lambda: e, (e.insertion, KINDS.index(e.kind), k))
 
         return [item(k, e, v) for k, (e, v) in enumerate(zip(found, variants, strict=True))]
-
-    def few(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
-        return few(file, name, lines, self.job.kinds)
-
-    def suggested(self, file: File, name: str, lines: set[int]) -> Iterator[Iterator[Idea]]:
-        return suggested(file, name, lines, {*self.job.kinds, *self.kinds})
 
     def valued(self, lines: set[int]) -> Iterator[list[Item]]:
         """Terms that a gradient lacks, and expressions that are it, found by their values."""

@@ -27,6 +27,11 @@ def values(stmt: ast.stmt) -> Iterator[Site]:
     return (s for s in within(stmt) if s.field != "slice")
 
 
+def is_whole(site: Site, stmt: ast.stmt) -> bool:
+    """Whether it is what a statement assigns or returns, or one of several."""
+    return site.parent is stmt or isinstance(site.parent, ast.Tuple)
+
+
 def within(stmt: ast.stmt) -> Iterator[Site]:
     """The expressions in a statement, and the indices of what is in it."""
     return _inside(stmt, lambda new: new)

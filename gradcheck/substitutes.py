@@ -125,7 +125,7 @@ def cache_of_others(search: "Search") -> list[Candidate]:
         for t in pool.values():
             new = t.object
             other_kind = leaf.dtype.kind == "f" and new.dtype.kind != "f"
-            held = bool(search.held) and leaf.dtype.kind in "iu"
+            held = search.unchecked and leaf.dtype.kind != "f"
             if new is leaf or new.shape != leaf.shape or other_kind or held:
                 continue
             if bench.spent > limit:

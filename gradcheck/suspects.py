@@ -36,8 +36,8 @@ class Search:
     ):
         self.bench, self.subject, self.last, self.rng = bench, bench.subject, last, rng
         self.taps, self.grads = taps, grads
-        unchecked = trust_sizes(self.subject.functions)
-        self.held = {t.key for t in taps if unchecked and not t.is_float}  # never changed
+        self.unchecked = trust_sizes(self.subject.functions)
+        self.held = {t.key for t in taps if self.unchecked and not t.is_float}  # never changed
         self.uninspected: list[str] = []
         self.recorded: dict[int, dict[Any, Any]] = {}
         by_line: dict[tuple, list[Tap]] = {}

@@ -243,6 +243,26 @@ def test_sizes_that_nobody_checks_stay_as_they_are():
     assert asked == {(5, 4)}
 
 
+def test_indices_that_nobody_checks_are_not_taken_for_others():
+    asked = set()
+
+    def csr_array(parts, shape):
+        asked.add(tuple(parts[1]))
+        return sparse.csr_array(parts, shape=shape)
+
+    def pick(table, ids):
+        further = ids + 1  # outside of the table
+        return table[further - 1], (ids, len(table))
+
+    def pick_backward(dy, cache):
+        ends = np.arange(len(dy) + 1)
+        return csr_array((np.ones(len(dy)), cache[0], ends), (len(dy), cache[1])).T @ (2 * dy)
+
+    arrays = np.random.default_rng(0).normal(size=(4, 3)), np.array([2, 0, 3, 1, 2])
+    place(pair(pick, pick_backward, arrays))
+    assert asked == {(2, 0, 3, 1, 2)}
+
+
 def test_a_result_that_others_see_change_is_not_inspected():
     def f(x):
         return x**2, x
