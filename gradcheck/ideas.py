@@ -66,7 +66,7 @@ def ideas(file: File, name: str, lines: Container[int], large: bool) -> Iterator
     >>> "b = dy * (1 - h ** 2)" in [i.edit().after for stream in several for i in stream]
     True
     """
-    work = _Ideas(file, name)
+    work = Ideas(file, name)
     given, chosen = work.given, work.begun_in(lines)
     if large:
         yield (i for s in chosen for i in work.replaced(s, given.expressions))
@@ -91,7 +91,7 @@ def suggested(
     joins = [j for j in JOINED if any(k in kinds for k in MISSING[j[0]])]
     if not joins and "unreduced-broadcast" not in kinds:
         return
-    work = _Ideas(file, name)
+    work = Ideas(file, name)
     given, chosen = work.given, work.begun_in(lines)
     if "unreduced-broadcast" in kinds:
         yield (i for s in chosen for i in work.summed(s))
@@ -102,7 +102,7 @@ def suggested(
 
 def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
     """Slopes of activations, other sizes: more than a handful for each statement."""
-    work = _Ideas(file, name)
+    work = Ideas(file, name)
     chosen = work.begun_in(lines)
     yield (i for s in chosen for i in work.ruled(s))
 
@@ -111,7 +111,7 @@ def few(
     file: File, name: str, lines: Container[int], kinds: Sequence[str]
 ) -> Iterator[Iterator[Idea]]:
     """One change throughout a statement, another rule, dy as a factor: a handful for each."""
-    work = _Ideas(file, name)
+    work = Ideas(file, name)
     chosen = work.begun_in(lines)
     names = work.given.names
     yield (i for s in chosen for i in (*everywhere(file, s, names), *work.meant(s)))
@@ -122,7 +122,7 @@ def few(
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
     """What is written into copied before, what is taken out of a list only read."""
-    work = _Ideas(file, name)
+    work = Ideas(file, name)
     chosen = work.begun_in(lines)
     yield (i for s in chosen for i in work.copied(s))
     yield (i for s in chosen for i in popped(file, s, work.given.steps))
@@ -132,7 +132,7 @@ def valued(
     file: File, name: str, lines: Container[int], found: Sequence[tuple[ast.expr, bool]]
 ) -> Iterator[Iterator[Idea]]:
     """Expressions in the place of whole values, or, if so marked, added to them."""
-    work = _Ideas(file, name)
+    work = Ideas(file, name)
     chosen = work.begun_in(lines)
     for node, added in found:
         less = isinstance(node, ast.UnaryOp)
@@ -143,7 +143,9 @@ def valued(
             yield (i for s in chosen for i in (*work.made(s, node), *work.replaced(s, [node])))
 
 
-class _Ideas:
+class Ideas:
+    """The edits of one function, made of what it is given."""
+
     def __init__(self, file: File, name: str):
         function = file.by_name[name]
         given = Ingredients(file, function.node, function.fields)

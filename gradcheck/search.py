@@ -20,6 +20,7 @@ from typing import Any
 from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
+from gradcheck.derived import derived
 from gradcheck.edits import KINDS, Edit, edits
 from gradcheck.ideas import MISSING, few, ideas, rules, suggested, untouched, valued
 from gradcheck.implied import of_edit
@@ -41,6 +42,8 @@ _CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-f
 CONTRACT = tuple(_CONTRACT.split())
 CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
+DERIVED = 1.0  # seconds for what the forward asks for
+MOST = 3000  # edits of that kind
 VALUED = 2.0  # seconds for what is sought by its value
 TOGETHER = 400  # variants in one code object
 FEW = 2  # wrong arguments, above which a term of one of them is not what is missing
@@ -104,6 +107,7 @@ class Search:
             yield self.larger(self.backwards, first | then | rest, untouched)
         changed, put_in = self.in_steps(wanted, first - wanted)
         yield from changed
+        yield self.asked(wanted or first)
         # likelier than what is put in, unless the numbers say that a term is missing
         likelier = self.larger(self.backwards, wanted or first, throughout)
         lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
@@ -203,6 +207,34 @@ class Search:
             added = sums(G - good[i], *values) if i in good else []
             both = (True, added), (False, sums(G, *values))
             yield sorted([(n, more) for more, ns in both for n in ns], key=lambda n: size(n[0]))
+
+    def asked(self, lines: set[int]) -> Iterator[list[Item]]:
+        """What the forward of each backward asks of it."""
+        file = File(self.text)
+        for f in self.backwards:
+            g = self.forward_of(f)
+            own = file.by_name.get(f.__qualname__)
+            forward = g and file.by_name.get(g.__qualname__)
+            if not g or not own or not forward or not any(k in lines for k in _lines(f)):
+                continue
+            dy, found = self.draw.probes[0][0], list[Item]()
+            with contextlib.suppress(Exception), _limited(DERIVED):
+                there = ending(g.__code__, self.base.run, once=False)
+                here = ending(f.__code__, partial(self.draw.gradients, dy), once=False)
+                if there and here:
+                    new = derived(file, f.__qualname__, lines, forward.node, there, here)
+                    for k, i in enumerate(islice(new, MOST)):
+                        found.append(Item(f, (i.at, i.new), i.edit, (True, 0, k)))
+            yield found
+
+    def forward_of(self, f: FunctionType) -> FunctionType | None:
+        """The forward that a backward belongs to, if one does."""
+        if f is self.backwards[0]:
+            own = [g for g in self.forwards if g.__name__ == self.job.forward]
+            return next(iter(own), self.forwards[-1] if self.forwards else None)
+        stem = f.__qualname__.removesuffix("_backward").removesuffix("_bwd")
+        names = (stem, f"{stem}_forward", f"{stem}_fwd", stem.replace("backward", "forward"))
+        return next((g for g in self.forwards if g.__qualname__ in names and g is not f), None)
 
     def larger(
         self, functions: list[FunctionType], lines: set[int], made: Callable

@@ -1,0 +1,365 @@
+"""What the forward asks of its backward: gradients derived statement by statement, in its words.
+
+Each u = e(v, ...) of the forward gives dv a share, by the rules of `vjps`. Cotangents and residuals
+are called what the backward calls them: by value where one is known, else by name; what it has no
+name for is written out. All of this proposes; whether it is right is tried.
+"""
+
+import ast
+import re
+from collections.abc import Container, Iterator
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from gradcheck.alike import Idea
+from gradcheck.ideas import JOINED, Ideas
+from gradcheck.ingredients import File, Ingredients, changed, size
+from gradcheck.looks import names_in
+from gradcheck.missing import evaluated
+from gradcheck.scope import bound
+from gradcheck.sites import is_whole, values
+from gradcheck.syntax import expression, is_a, same
+from gradcheck.vjps import G, Rules, Share, named
+
+Scope = tuple[dict[str, Any], dict[str, Any]]
+DEEP = 4  # cotangents written out within each other
+LARGEST = 60  # nodes of what is proposed
+SEVERAL = 4  # shares, of which sums of some are proposed
+SAME_SIZE = 6  # values of the forward whose gradient a nameless one may be
+OUTPUT = "output {}"
+BEFORE = "d", "g", "grad", "bar", "delta", "dl", "dld", "dloss", "dlossd", "adj", "dout", "up"
+AFTER = "grad", "bar", "g", "adj", "b", "ct"
+
+
+class Forward:
+    """The statements of a forward: what each of its values is made of, what it is used for."""
+
+    def __init__(self, function: ast.FunctionDef):
+        self.made: list[tuple[str, ast.expr]] = []
+        self.outputs: list[str] = []
+        self.arguments = [a.arg for a in function.args.args if a.arg not in ("self", "cls")]
+        for node in ast.walk(function):
+            match node:
+                case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), value):
+                    self.made += [(name, value)] * (value is not None)
+                case ast.AugAssign(ast.Name(name), (ast.Add() | ast.Sub()) as op, value):
+                    less = ast.UnaryOp(ast.USub(), value) if isinstance(op, ast.Sub) else value
+                    self.made.append((name, less))
+                case ast.Assign([ast.Subscript(ast.Name(name))], value):
+                    self.made.append((name, value))
+        ends = [n for n in ast.walk(function) if isinstance(n, ast.Return) and n.value]
+        for value in [n.value for n in ends[-1:] if n.value]:
+            pair = isinstance(value, ast.Tuple) and len(value.elts) == 2
+            whole = value.elts[0] if isinstance(value, ast.Tuple) and pair else value
+            several = whole.elts if isinstance(whole, ast.Tuple) else [whole]
+            for k, y in enumerate(several):
+                self.outputs.append(OUTPUT.format(k))
+                self.made.append((OUTPUT.format(k), y))
+        self.texts = {ast.dump(v): n for n, v in self.made if not isinstance(v, ast.Name)}
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [*dict.fromkeys([*self.arguments, *(n for n, _ in self.made)])]
+
+    def uses(self, name: str) -> Iterator[tuple[str, ast.expr]]:
+        """(u, e) of each u = e in which a name stands."""
+        return ((u, e) for u, e in self.made if name in names_in(e))
+
+
+class Derivation:
+    """The gradients of a forward in the words of one statement of its backward."""
+
+    def __init__(
+        self, forward: Forward, given: Ingredients, there: Scope, here: Scope, stmt: ast.stmt
+    ):
+        self.forward, self.given, self.there, self.here = forward, given, there, here
+        helpers = {f.name: f for f in given.file.functions}
+        self.rules = Rules(lambda n: evaluated(n, there), helpers)
+        args = [a.arg for a in given.function.args.args]
+        earlier = [
+            n for n in ast.walk(given.function) if getattr(n, "lineno", stmt.lineno) < stmt.lineno
+        ]
+        before = set().union(*(bound(n) for n in earlier if isinstance(n, ast.stmt)))
+        self.names = [n for n in given.names if n in args or n in before or "." in n]
+        self.known: dict[str, ast.expr | None] = {}
+
+    @cached_property
+    def values(self) -> list[tuple[ast.expr, Any]]:
+        """What the backward has under a name, with entries of its dicts and tuples."""
+        nodes = [expression(n) for n in self.names]
+        for name in self.names:
+            value = self.here[1].get(name)
+            if isinstance(value, dict):
+                nodes += [expression(f"{name}[{k!r}]") for k in value if isinstance(k, str)]
+        found = [(n, evaluated(n, self.here)) for n in nodes]
+        return [(n, v) for n, v in found if isinstance(v, (np.ndarray, float, int, np.generic))]
+
+    def called_by_value(self, value: Any, close: bool = False) -> ast.expr | None:
+        """What has this value, or one that is close to it."""
+        if not isinstance(value, (np.ndarray, np.floating)) or value.dtype.kind not in "fib":
+            return None
+        for node, own in self.values:
+            if isinstance(own, type(value)) and np.shape(own) == np.shape(value):
+                if own is value or np.array_equal(own, value):
+                    return node
+                if close and np.allclose(own, value, rtol=1e-9, atol=0) and np.any(own):
+                    return node
+        return None
+
+    def residual(self, name: str, depth: int = 0) -> ast.expr | None:
+        """A value of the forward as the backward knows it."""
+        value = evaluated(ast.Name(name, ast.Load()), self.there)
+        if name in self.names:
+            own = evaluated(ast.Name(name, ast.Load()), self.here)
+            if own is value or value is None or _equal(own, value):
+                return expression(name)
+        found = self.called_by_value(value)
+        if found is None and name in self.names:
+            return expression(name)
+        if found is not None or name in self.given.file.known or name in ("np", "numpy"):
+            return found if found is not None else expression(name)
+        made = [e for n, e in self.forward.made if n == name]
+        if len(made) == 1 and depth < DEEP:
+            return self.worded(made[0], depth + 1)
+        return None
+
+    def worded(self, node: ast.expr, depth: int = 0) -> ast.expr | None:
+        """An expression of the forward in the words of the backward; None where it has none."""
+        words = self._named(node, depth)
+        if words is None:
+            return None
+        found = {}
+        for n in ast.walk(words):
+            if isinstance(n, ast.Call) and G not in names_in(n):
+                short = self.called_by_value(evaluated(n, self.here), close=True)
+                if short is not None:
+                    found[id(n)] = short
+        return changed(words, found) if found else words
+
+    def _named(self, node: ast.expr, depth: int) -> ast.expr | None:
+        short = self._shortened(node, top=True)
+        names: dict[str, ast.expr] = {}
+        for name in names_in(short) - {G}:
+            found = self.residual(name, depth)
+            if found is None:
+                return None
+            names[name] = found
+        return named(short, names)
+
+    def _shortened(self, node: ast.expr, top: bool = False) -> ast.expr:
+        """With names for what the forward has given one."""
+        found = {}
+        for n in ast.walk(node):
+            name = self.forward.texts.get(ast.dump(n)) if isinstance(n, ast.expr) else None
+            if name and not name.startswith("output") and not (top and n is node):
+                found[id(n)] = ast.Name(name, ast.Load())
+        return changed(node, found) if found else node
+
+    def cotangents(self, u: str, seen: frozenset[str]) -> list[ast.expr]:
+        """What the backward calls the gradient of u, or how it would be written."""
+        if u in self.forward.outputs:
+            upstream = self.given.upstream
+            place = self.forward.outputs.index(u)
+            if len(self.forward.outputs) == 1:
+                return [expression(n) for n in upstream[:1]]
+            parts = upstream[1:] or [f"{upstream[0]}[{place}]"] if upstream else []
+            return [expression(n) for n in parts[place : place + 1]]
+        named_so = [expression(n) for n in self.names if is_gradient(n, u)][:2]
+        if u not in self.known and u not in seen and len(seen) < DEEP:
+            whole = self.total(u, seen)
+            if whole is not None:
+                short = self.called_by_value(evaluated(whole, self.here), close=True)
+                whole = short if short is not None else whole
+            self.known[u] = whole
+        found = self.known.get(u)
+        if found is None or any(same(found, n) for n in named_so):
+            return named_so
+        return [*named_so, found]
+
+    def shares(self, v: str, seen: frozenset[str] = frozenset()) -> list[list[Share]]:
+        """For each use of v, what that gives its gradient, in one way or several."""
+        found = []
+        for u, e in self.forward.uses(v):
+            if u == v or u in seen:
+                continue
+            for share in self.local(e, v):
+                rest, index = self.worded(share.node), None
+                if share.index is not None:
+                    index = self.worded(share.index)
+                    if index is None:
+                        continue
+                if rest is None:
+                    continue
+                ways = self.cotangents(u, seen | {v})
+                nodes = [named(rest, {G: g}) for g in ways]
+                nodes = [n for n in nodes if size(n) <= LARGEST]
+                if nodes:
+                    found.append([Share(n, index) for n in nodes])
+        return found
+
+    def local(self, e: ast.expr, v: str) -> list[Share]:
+        """What the places of v in an expression give it; none where that cannot be told."""
+        try:
+            return [*self.rules.shares(e, v)]
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError):
+            return []
+
+    def total(self, v: str, seen: frozenset[str] = frozenset(), way: int = -1) -> ast.expr | None:
+        """The whole gradient of v; None where a part of it has no words."""
+        found = self.shares(v, seen)
+        uses = sum(1 for u, _ in self.forward.uses(v) if u != v)
+        if not found or len(found) < uses or any(w[0].index is not None for w in found):
+            return None
+        return _sum([w[way].node for w in found])
+
+
+def is_gradient(name: str, of: str) -> bool:
+    """Whether a name is one that people give the gradient of another.
+
+    >>> is_gradient("dz", "z"), is_gradient("grad_w1", "W1"), is_gradient("dout", "z")
+    (True, True, False)
+    """
+    a, b = (re.sub(r"[^a-z0-9]", "", n.lower().rsplit(".", 1)[-1]) for n in (name, of))
+    if not b or a == b:
+        return False
+    return a in {p + b for p in BEFORE} or a in {b + s for s in AFTER}
+
+
+def derived(
+    file: File,
+    name: str,
+    lines: Container[int],
+    forward: ast.FunctionDef,
+    there: Scope,
+    here: Scope,
+) -> Iterator[Idea]:
+    """Edits of statements of a backward that make them what its forward asks for.
+
+    Args:
+        file, name: the backward.
+        lines: where the statements begin.
+        forward: the function of whose gradients it is.
+        there, here: globals and locals of the forward and of the backward as they end.
+    """
+    work, source = Ideas(file, name), Forward(forward)
+    for stmt in work.begun_in(lines):
+        made = Derivation(source, work.given, there, here, stmt)
+        for site in values(stmt):
+            if not is_whole(site, stmt) or isinstance(site.node, ast.Tuple):
+                continue
+            target = _target(stmt, site.node)
+            for v in _of_whom(made, source, stmt, site.node, target):
+                shares = made.shares(v)
+                flat = [s for ways in shares for s in ways]
+                plain = [s.node for s in flat if s.index is None]
+                wholes = [*plain, *_sums(shares)]
+                for way in (0, -1):
+                    if (total := made.total(v, way=way)) is not None:
+                        wholes.append(total)
+                for node in wholes:
+                    yield work.idea("name", stmt, site, node)
+                for node in plain:
+                    yield work.idea("term", stmt, site, ast.BinOp(site.node, JOINED[0][1], node))
+                if target and not isinstance(stmt, ast.Return):
+                    for more in (m for s in flat for m in _statements(_bare(target), s)):
+                        yield work.inserted(stmt, _placed(more, stmt), after=True)
+        for slope in _slopes(made, source):
+            for site in values(stmt):
+                new: ast.expr
+                factor = is_a(site.parent, ast.Mult) and not isinstance(site.node, ast.Constant)
+                if factor:
+                    yield work.idea("name", stmt, site, slope)
+                term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
+                if (term or is_whole(site, stmt)) and not isinstance(site.node, ast.Tuple):
+                    new = ast.BinOp(site.node, ast.Mult(), slope)
+                    yield work.idea("factor", stmt, site, new)
+
+
+def _slopes(made: Derivation, source: Forward) -> list[ast.expr]:
+    found = {}
+    for _, e in source.made:
+        for slope in made.rules.slopes(e):
+            words = made.worded(slope)
+            if words is not None and size(words) <= LARGEST:
+                found[ast.unparse(ast.fix_missing_locations(words))] = words
+    return [*found.values()]
+
+
+def _target(stmt: ast.stmt, node: ast.expr) -> str:
+    """The name of what is assigned or returned."""
+    match stmt:
+        case ast.Assign([target]) | ast.AugAssign(target) if not isinstance(target, ast.Tuple):
+            return ast.unparse(target)
+        case ast.Return():
+            return node.id if isinstance(node, ast.Name) else ""
+    return ""
+
+
+def _bare(target: str) -> str:
+    """What is assigned, without the index of a part of it."""
+    return re.sub(r"\[[^'\"]*\]$", "", target)
+
+
+def _of_whom(
+    made: Derivation, source: Forward, stmt: ast.stmt, node: ast.expr, target: str
+) -> list[str]:
+    """The values of the forward whose gradient stands here: by name, by place, else by shape."""
+    if isinstance(stmt, ast.Return) and stmt.value is not None:
+        elts = getattr(stmt.value, "elts", [stmt.value])
+        place = next((k for k, e in enumerate(elts) if e is node), 0)
+        return source.arguments[place : place + 1]
+    bare = re.sub(r"\[['\"](\w+)['\"]\]$", r".\1", _bare(target))
+    named_so = [v for v in source.names if is_gradient(bare, v)]
+    named_so += [v for v in source.names if "." in bare and bare.rsplit(".", 1)[-1] == v]
+    if named_so or isinstance(stmt, ast.AugAssign):
+        return named_so
+    shape = np.shape(evaluated(expression(target), made.here)) if target else ()
+    alike = [v for v in source.names if made.rules.shape(ast.Name(v, ast.Load())) == shape != ()]
+    return alike[:SAME_SIZE]
+
+
+def _sums(shares: list[list[Share]]) -> Iterator[ast.expr]:
+    """Sums of some of the shares."""
+    plain = [w[0].node for w in shares if w[0].index is None][:SEVERAL]
+    for count in range(2, len(plain) + 1):
+        for several in combinations(plain, count):
+            yield _sum(several)
+
+
+def _sum(terms: Any) -> ast.expr:
+    first, *others = terms
+    for n in others:
+        less = isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub)
+        first = ast.BinOp(first, ast.Sub(), n.operand) if less else ast.BinOp(first, ast.Add(), n)
+    return first
+
+
+def _statements(target: str, share: Share) -> Iterator[ast.stmt]:
+    """What adds a share to what is assigned."""
+    words = ast.unparse(ast.fix_missing_locations(share.node))
+    if share.index is None:
+        yield ast.parse(f"{target} += {words}").body[0]
+    elif words.startswith("-"):
+        index = ast.unparse(ast.fix_missing_locations(share.index))
+        yield ast.parse(f"{target}[{index}] -= {words[1:]}").body[0]
+    else:
+        index = ast.unparse(ast.fix_missing_locations(share.index))
+        yield ast.parse(f"{target}[{index}] += {words}").body[0]
+        if not re.search("[:]", index):
+            yield ast.parse(f"np.add.at({target}, {index}, {words})").body[0]
+
+
+def _placed(new: ast.stmt, stmt: ast.stmt) -> ast.stmt:
+    for n in ast.walk(new):
+        ast.copy_location(n, stmt)
+    return new
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return bool(np.array_equal(a, b))
+    except Exception:  # things that cannot be compared
+        return False
