@@ -28,6 +28,7 @@ class About:
     loops: frozenset[str] = frozenset()  # the variables of all loops around the edit
     used: frozenset[str] = frozenset()  # what is read in them, but to be assigned again
     forward: bool = False  # it is not run by the backward
+    slopes: tuple[np.ndarray, ...] = ()  # of the activations that the forward applies
     scope: Scope | None = None
 
     def value(self, node: ast.AST) -> Any:
@@ -45,13 +46,27 @@ class About:
         """Whether an expression has the name of the share of units that dropout keeps."""
         value = self.value(node)
         named = {n.lower() for n in names_in(node)} & KEEP
-        return bool(named) and (value is None or (self.is_scalar(node) and 0 < value < 10))
+        return bool(named) and (value is None or (self.is_scalar(node) and 0 < value < 1))
 
     def is_scalar(self, node: ast.AST) -> bool:
         """Whether an expression is one number, and no count."""
         value = self.value(node)
         single = isinstance(value, np.ndarray) and not value.ndim
         return single or isinstance(value, (float, np.floating))
+
+    def is_count(self, node: ast.AST) -> bool:
+        """Whether an expression is an array of whole numbers, of which some are above 1."""
+        value = self.value(node)
+        if not isinstance(value, np.ndarray) or not value.size or value.dtype.kind not in "iuf":
+            return False
+        return bool(np.all(value >= 0) and np.all(value == np.round(value)) and np.any(value > 1))
+
+    def is_slope(self, node: ast.AST) -> bool:
+        """Whether an expression has the values of a slope of an activation, or a multiple of it."""
+        value = self.value(node)
+        if not isinstance(value, np.ndarray) or value.size < 3 or value.dtype.kind != "f":
+            return False
+        return any(_are_multiples(value, s) for s in self.slopes if s.shape == value.shape)
 
     def is_mask(self, node: ast.AST) -> bool:
         """Whether an expression is 0 in some places and one other number in all others."""
@@ -69,7 +84,12 @@ NOTHING = About()
 
 
 def about(
-    text: str, function: str, line: int, scope: Scope | None = None, forward: bool = False
+    text: str,
+    function: str,
+    line: int,
+    scope: Scope | None = None,
+    forward: bool = False,
+    slopes: tuple[np.ndarray, ...] = (),
 ) -> About:
     """What is known of a function of a file, for an edit of one of its lines."""
     upstream: tuple[str, ...] = ()
@@ -109,8 +129,18 @@ def about(
         frozenset(loops),
         frozenset(used),
         forward,
+        slopes,
         scope,
     )
+
+
+def _are_multiples(a: np.ndarray, b: np.ndarray) -> bool:
+    largest = float(np.max(np.abs(a), initial=0.0)) * float(np.max(np.abs(b), initial=0.0))
+    if not np.isfinite(largest) or not largest:
+        return False
+    products = np.outer(a.ravel()[:64], b.ravel()[:64])
+    off = np.abs(products - products.T)
+    return bool(np.max(off) <= 1e-9 * largest and np.ptp(a) > 1e-6 * np.max(np.abs(a)))
 
 
 def over_time(loop: ast.For) -> bool:

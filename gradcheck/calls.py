@@ -3,7 +3,7 @@
 import ast
 
 from gradcheck.about import About
-from gradcheck.looks import bare, is_sliced, is_softmax, is_transposed, values_in
+from gradcheck.looks import bare, is_sliced, is_softmax, is_transposed, names_in, values_in
 from gradcheck.syntax import REDUCTIONS, TRANSPOSES, axis_of, called, literal, same
 
 SQUASHING = {"exp", "tanh", "expit", "sigmoid", "sin", "cos", "log", "sqrt", "square"}
@@ -62,9 +62,12 @@ def applied(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return "flipped-kernel"
         if "broadcast" in name:
             return "unreduced-broadcast"
-        if name not in SQUASHING:
+        if name not in SQUASHING | {"conj"}:
             return "wrong-operand"
-        return "constant-factor" if about.is_scalar(a) else "activation-derivative-misplaced"
+        if name == "conj":
+            return "transposed"
+        number = about.is_scalar(a) or about.is_size(a)
+        return "constant-factor" if number else "activation-derivative-misplaced"
     return _exchanged(old, new, about)
 
 
@@ -108,7 +111,15 @@ def _exchanged(old: ast.AST, new: ast.AST, about: About) -> str:
             return "mean-vs-sum"
         if names <= FILTERS:
             return "flipped-kernel"
+        if names == {"add", "subtract"}:
+            return "sign"
     return ""
+
+
+def _are_heads(several: ast.Tuple | ast.List) -> bool:
+    """Whether queries, keys and values are put together, not gates."""
+    names = [{n.lower().strip("d_") for n in names_in(e)} for e in several.elts]
+    return sum(bool(n & {"q", "k", "v"}) for n in names) > 1
 
 
 def _is_one_of(parents: tuple) -> bool:
@@ -150,7 +161,7 @@ def reordered(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
         if sorted(map(ast.dump, old.elts)) != sorted(map(ast.dump, new.elts)):
             return ""
         if any(called(p) in JOINING for p in parents):
-            return "gate-order"
+            return "misaligned" if _are_heads(old) else "gate-order"
         given = parents and isinstance(parents[-1], ast.Call)
         if given or any(isinstance(p, ast.Return) for p in parents):
             return "argument-order"

@@ -40,6 +40,8 @@ def relation(old: Any, new: Any) -> str:
         ratio = float(np.sum(old * new) / np.sum(new * new))
         if ratio and abs(ratio - 1) > TOLERANCE and same(old, ratio * new):
             return "sign" if abs(ratio + 1) < TOLERANCE else "constant-factor"
+    if old.shape == new.shape and _is_masked(old, new):
+        return "mask"
     if old.size != new.size or len(np.unique(np.round(new, 9))) < 3:
         return ""
     if old.ndim == new.ndim > 1:
@@ -48,6 +50,13 @@ def relation(old: Any, new: Any) -> str:
                 return "transposed"
     moved = same(np.sort(old, axis=None), np.sort(new, axis=None))
     return "misaligned" if moved and not same(old.ravel(), new.ravel()) else ""
+
+
+def _is_masked(old: Array, new: Array) -> bool:
+    """Whether the right one is 0 in some places and the same in all others, not by its sign."""
+    kept = new != 0
+    some = bool(np.any(~kept & (old != 0)) and np.any(new < 0) and np.any(new > 0))
+    return some and same(old * kept, new)
 
 
 def _spreads_to(old: Array, new: Array) -> bool:

@@ -29,6 +29,7 @@ DEEP = 4  # cotangents written out within each other
 LARGEST = 60  # nodes of what is proposed
 SEVERAL = 4  # shares, of which sums of some are proposed
 SAME_SIZE = 6  # values of the forward whose gradient a nameless one may be
+ACTIVATIONS = {"arctan", "erf", "exp", "expit", "expm1", "sigmoid", "softplus", "tanh"}
 OUTPUT = "output {}"
 BEFORE = "d", "g", "grad", "bar", "delta", "dl", "dld", "dloss", "dlossd", "adj", "dout", "up"
 AFTER = "grad", "bar", "g", "adj", "b", "ct"
@@ -276,6 +277,14 @@ def derived(
                 if (term or is_whole(site, stmt)) and not isinstance(site.node, ast.Tuple):
                     new = ast.BinOp(site.node, ast.Mult(), slope)
                     yield work.idea("factor", stmt, site, new)
+
+
+def activations(forward: ast.FunctionDef, file: File, there: Scope) -> tuple[np.ndarray, ...]:
+    """The slopes of the activations that a forward applies, as arrays."""
+    rules = Rules(lambda n: evaluated(n, there), {f.name: f for f in file.functions})
+    nodes = [s for _, e in Forward(forward).made for s in rules.slopes(e, ACTIVATIONS)]
+    values = [evaluated(n, there) for n in nodes]
+    return tuple(v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fb")
 
 
 def _slopes(made: Derivation, source: Forward) -> list[ast.expr]:

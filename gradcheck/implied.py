@@ -21,6 +21,7 @@ from gradcheck.looks import (
     is_sliced,
     is_slope,
     names_in,
+    targets_of,
     values_in,
 )
 from gradcheck.positions import placed
@@ -62,13 +63,14 @@ def of_edit(
     after: str,
     scope: Scope | None = None,
     forward: bool = False,
+    slopes: tuple[np.ndarray, ...] = (),
 ) -> str:
     """The kind of mistake that an edit of a line undoes, seen where it stands.
 
     `scope` has the globals and the locals of the function when it ended, if it is known; a
-    `forward` is not run by the backward.
+    `forward` is not run by the backward; `slopes` are those of the activations that it applies.
     """
-    return kind(before, after, about(text, function, line, scope, forward))
+    return kind(before, after, about(text, function, line, scope, forward, slopes))
 
 
 def _parsed(text: str) -> list[ast.stmt]:
@@ -85,8 +87,17 @@ def _missing(stmt: ast.stmt, about: About) -> str:
         case ast.Assign([ast.Name(name) as target], value) if name in names_in(value):
             return _of_expression(target, value, (stmt,), about) or "missing-term"
         case ast.Assign([ast.Subscript(slice=ast.Compare() as mask)], ast.Constant(0 | 0.0)):
-            return joined(ast.Constant(1), mask, (stmt,), about)
+            return joined(ast.Constant(1), _other(mask), (stmt,), about)
+        case ast.Assign([ast.Subscript()], ast.Constant(0 | 0.0)):
+            return "mask"
     return "missing-term"
+
+
+def _other(test: ast.Compare) -> ast.Compare:
+    """Where a test with one sign does not hold: x >= 0 for x < 0."""
+    turned = {ast.Lt: ast.GtE(), ast.LtE: ast.Gt(), ast.Gt: ast.LtE(), ast.GtE: ast.Lt()}
+    op = turned.get(type(test.ops[0]), test.ops[0])
+    return ast.Compare(test.left, [op], test.comparators)
 
 
 def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
@@ -94,7 +105,7 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         case _, ast.Pass():
             return _extra(old, about)
         case ast.For(), ast.For():
-            return "time-shift" if over_time(old) else "misaligned"
+            return "time-shift" if over_time(old) or _turned(old, new) else "misaligned"
         case (ast.If() | ast.While(), _):
             return "mask"
         case ast.AugAssign(), ast.Assign([target], ast.BinOp(left, _, _)) if ast.unparse(
@@ -108,7 +119,12 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         case (ast.Assign() | ast.AugAssign(), ast.Expr()):
             return "overwrites-instead-of-accumulates"
         case ast.AugAssign(op=a), ast.AugAssign(op=b) if type(a) is not type(b):
-            return "sign" if isinstance(a, (ast.Add, ast.Sub)) else _inverted(old.value, about)
+            if isinstance(a, (ast.Add, ast.Sub)):
+                return "sign"
+            if same(old.value, new.value):
+                return _inverted(old.value, about)
+            ones = [ast.BinOp(s.target, s.op, s.value) for s in (old, new)]
+            return _of_expression(ones[0], ones[1], (), about)
         case ast.AugAssign(), ast.Assign():
             return "extra-term"
     if name := _of_dtype(old, new):
@@ -127,7 +143,7 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         tested = any(isinstance(n, ast.Compare) for n in (*ast.walk(old), *ast.walk(new)))
         return "mask" if tested else "misaligned"
     name = _of_place(old, new, about)
-    if about.forward and name in ("extra-term", "missing-term", "shape", "misaligned", *SLOPES):
+    if about.forward and name in ("", "extra-term", "missing-term", "shape", "misaligned", *SLOPES):
         return "wrong-operand"  # something else is cached
     if seen == "misaligned" and name in ("transposed", ""):
         return seen
@@ -135,6 +151,14 @@ def _of_statement(old: ast.stmt, new: ast.stmt, about: About) -> str:
         means = any(called(n) == "mean" for k in (old, new) for n in ast.walk(k))
         return "mean-vs-sum" if means else seen
     return name
+
+
+def _turned(old: ast.For, new: ast.For) -> bool:
+    """Whether one of two loops runs the other way."""
+    inner = [
+        re.sub(r"\[::-1\]$|^reversed\((.*)\)$", r"\1", ast.unparse(s.iter)) for s in (old, new)
+    ]
+    return inner[0] == inner[1]
 
 
 def _is_inner(old: Any, new: Any) -> bool:
@@ -225,9 +249,23 @@ def _dtypes(node: ast.AST) -> Iterator[str]:
 def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: About) -> str:
     if two := exchanged(old, new):
         return _of_expression(*two, (*parents, old), about)
-    for what in (_of_choice, _of_upstream, placed, _of_masks, joined, applied, reordered, _summed):
+    if called(old).startswith("zeros") and isinstance(new, ast.expr):
+        return "missing-recurrent-term" if names_in(new) & about.carried else "missing-term"
+    for what in (
+        _of_choice,
+        _of_upstream,
+        placed,
+        _of_helpers,
+        _of_masks,
+        joined,
+        applied,
+        reordered,
+        _summed,
+    ):
         if name := what(old, new, parents, about):
             return name
+    if literal(old) == 0 and isinstance(old, ast.Constant) and isinstance(parents[-1], ast.Assign):
+        return "missing-recurrent-term" if targets_of(parents) & about.carried else "missing-term"
     if isinstance(old, ast.Constant) and old.value is None:
         return "missing-term"
     if isinstance(old, ast.Name) and isinstance(old.ctx, ast.Store):  # a result under another name
@@ -237,14 +275,14 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
         return "" if term else "missing-term" if old.value == 0 else "constant-factor"
     if any(isinstance(p, ast.Attribute) and p.attr in SIZES for p in parents):
         return "constant-factor"  # of another array
-    if isinstance(old, ast.Call) and called(old).startswith("zeros"):
-        return "missing-recurrent-term" if names_in(new) & about.carried else "missing-term"
     if name := _of_slopes(old, new, parents, about):
         return name
     if about.is_share(old) and about.is_share(new):
         return "scale-by-keep-probability"
     if isinstance(old, ast.Subscript) and about.looped in names_in(old.slice) - names_in(new):
-        return "time-shift"
+        shifted = any(isinstance(n, ast.BinOp) for n in ast.walk(old.slice))
+        if shifted or any(_is_neighbour(name, old) for name in names_in(new)):
+            return "time-shift"
     numbers = [about.is_size(n) or about.is_scalar(n) for n in (old, new)]
     if all(numbers) and (about.is_size(old) or about.is_size(new) or not _are_names(old, new)):
         return "constant-factor"
@@ -256,13 +294,52 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
     if name := _by_value(old, new, parents, about):
         return name
     plain = (ast.Name, ast.Attribute, ast.Subscript)  # more may be another way to write it
-    if isinstance(old, plain) and isinstance(new, plain):
+    if isinstance(new, plain) and (isinstance(old, plain) or _are_alike(old, new, about)):
         return "wrong-operand"
     return "missing-term" if names_in(old) < names_in(new) and _holds(new, old) else ""
 
 
+def _is_neighbour(name: str, old: ast.Subscript) -> bool:
+    """Whether a name is that of the entry before or after: h_prev for h[t]."""
+    words = ("prev", "last", "next", "before", "old", "init")
+    return any(w in name.lower() for w in words) or name in [f"{n}0" for n in names_in(old.value)]
+
+
+def _of_helpers(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
+    """A helper for derivatives is another one, or is not called: softmax_vjp(dp, p) for dp."""
+    names = [_helper(n) for n in (old, new)]
+    if all(names) and names[0] != names[1] and len(_arguments(old) & _arguments(new)):
+        return "forward-backward-variant-mismatch"
+    if names[1] and not names[0] and _arguments(new) & {ast.dump(old), *_arguments(old)}:
+        if "softmax" in names[1] and not _holds(old, new):
+            whole = any(same(old, a) for a in getattr(new, "args", ()))
+            return "activation-derivative-missing" if whole else "softmax-diagonal-only"
+        return "activation-derivative-missing"
+    return ""
+
+
+def _helper(node: ast.AST) -> str:
+    """The name of a called function that speaks of derivatives."""
+    name = called(node).lower()
+    return name if any(w in name for w in ("grad", "prime", "deriv", "vjp", "slope")) else ""
+
+
+def _arguments(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Call):
+        return {ast.dump(a) for a in node.args}
+    return {ast.dump(n) for n in ast.walk(node) if isinstance(n, ast.expr)}
+
+
 def _are_names(old: ast.AST, new: ast.AST) -> bool:
     return isinstance(old, ast.Name) and isinstance(new, ast.Name)
+
+
+def _are_alike(old: ast.AST, new: ast.AST, about: About) -> bool:
+    """Whether something was computed anew, and is of the same shape, but is something else."""
+    a, b = about.value(old), about.value(new)
+    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray) or a.shape != b.shape:
+        return False
+    return not names_in(new) & names_in(old) and not about.is_mask(new)
 
 
 def _holds(whole: ast.AST, part: ast.AST) -> bool:
@@ -278,6 +355,8 @@ def _by_value(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], about: A
 
 def _of_choice(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """x if t > 0 else y, or where(mask, x, y), where only one of them was thought of."""
+    if about.is_mask(new) and _are_ones(about.value(old)):
+        return "mask"
     if called(new) == "where" != called(old) and names_in(old) <= names_in(new):
         condition = new.args[0]  # type: ignore[attr-defined]
         if literal(new.args[-1]) != 0 and literal(new.args[1]) != 0:  # type: ignore[attr-defined]
@@ -287,6 +366,10 @@ def _of_choice(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     one, other = (old, new) if isinstance(old, ast.IfExp) else (new, old)
     looped = {*about.loops} & names_in(one.test)  # type: ignore[attr-defined]
     return "time-shift" if looped and isinstance(other, ast.Subscript) else ""
+
+
+def _are_ones(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.size > 1 and bool(np.all(value == 1))
 
 
 def _of_upstream(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
@@ -333,8 +416,16 @@ def _of_masks(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     a, b = about.value(old), about.value(new)
     if not about.is_mask(old) or not about.is_mask(new) or a is None or b is None:
         return ""
+    if not all(_is_only_mask(n, about) for n in (old, new)):
+        return ""
     scaled = np.array_equal(np.ravel(a) != 0, np.ravel(b) != 0)
     return "scale-by-keep-probability" if scaled else "mask"
+
+
+def _is_only_mask(node: ast.expr, about: About) -> bool:
+    """Whether no other array is in an expression."""
+    nodes = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+    return all(np.ndim(about.value(n)) == 0 or about.is_mask(n) for n in nodes)
 
 
 def _summed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:

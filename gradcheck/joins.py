@@ -155,6 +155,8 @@ def _of_factors(factors: Factors, lost: bool, parents: tuple, about: About, whol
         others = [n for n, _ in term(whole).factors.values() if not any(n is f for f in nodes)]
         beside = any(map(about.is_size, others)) or about.is_size(parents[-1])
         return "constant-factor" if inside or beside or _are_less(nodes) else "mean-vs-sum"
+    if all(map(about.is_count, nodes)) and all(p < 0 for _, p in factors):
+        return "mean-vs-sum"
     if any(about.upstream & values_in(n) for n in nodes):
         return "ignores-upstream" if lost else "extra-term"
     if all(map(about.is_share, nodes)):
@@ -166,6 +168,8 @@ def _of_factors(factors: Factors, lost: bool, parents: tuple, about: About, whol
         return "activation-derivative-missing" if compared and lost else "mask"
     if any(is_slope(n) or called(n) in DERIVATIVES for n in nodes):
         return "activation-derivative-missing" if lost else "extra-term"
+    if lost and any(map(about.is_slope, nodes)):
+        return "activation-derivative-missing"
     return "missing-term" if lost else "extra-term"
 
 

@@ -67,7 +67,9 @@ def _is_turned(old: ast.AST, new: ast.AST) -> bool:
     several = [getattr(n, "elts", [n]) for n in (old, new)]
     turned = [sum(map(is_reversed, s)) for s in several]
     steps = [ast.unparse(n).replace(" ", "").count("::-1") for n in (old, new)]
-    return turned[0] != turned[1] or steps[0] != steps[1]
+    if steps[0] != steps[1]:
+        return True
+    return turned[0] != turned[1]
 
 
 def _is_moved_axis(old: ast.AST, new: ast.AST) -> bool:

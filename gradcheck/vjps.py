@@ -7,7 +7,7 @@ them, as every proposal is run. What they do not know gives no share.
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,15 +81,15 @@ class Rules:
         """What each place of a name in an expression gives it, in terms of the cotangent `G`."""
         yield from self._pulled(node, name, expression(G), self.shape(node), 0)
 
-    def slopes(self, node: ast.expr) -> Iterator[ast.expr]:
+    def slopes(self, node: ast.expr, of: Container[str] = SLOPES) -> Iterator[ast.expr]:
         """The slopes of the functions that are applied in an expression, at their arguments."""
         for n in ast.walk(node):
             if isinstance(n, ast.expr) and (x := _of_sigmoid(n)) is not None:
                 yield _slope("expit", x, n)
-            elif isinstance(n, ast.Call) and (found := _elementwise(n)):
+            elif isinstance(n, ast.Call) and (found := _elementwise(n)) and found[0] in of:
                 yield found[1]
             if isinstance(n, ast.Call) and (inner := self.inlined(n)) is not None:
-                yield from self.slopes(inner)
+                yield from self.slopes(inner, of)
 
     def shape(self, node: ast.AST) -> Shape | None:
         value = self.value(node)
@@ -440,7 +440,7 @@ def _elementwise(node: ast.Call) -> tuple[str, ast.expr] | None:
     inner = name == "logaddexp" and len(args) == 2 and [literal(a) for a in args].count(0) == 1
     if inner:
         (x,) = [a for a in args if literal(a) != 0]
-        return name, _slope("softplus", x, node)
+        return "softplus", _slope("softplus", x, node)
     if name in SLOPES and len(args) == 1:
         return name, _slope(name, args[0], node)
     return None
