@@ -81,6 +81,7 @@ def everywhere(file: File, stmt: ast.stmt, names: Sequence[str]) -> Iterator[Ide
             mark = ast.dump(node.op) + ast.dump(node.right)  # type: ignore[attr-defined]
             scaled.setdefault(mark, []).append(node)  # type: ignore[arg-type]
     yield from _exchanged(file, stmt)
+    yield from _numbers(file, stmt, names)
     yield from _siblings(file, stmt)
     yield from _next_term(file, stmt, names)
     for products in (p for p in scaled.values() if len(p) > 1):
@@ -109,6 +110,17 @@ def _exchanged(file: File, stmt: ast.stmt) -> Iterator[Idea]:
         inner = (n for spot in new for n in ast.walk(spot) if n is not spot)
         if not any(n in new for n in inner):  # else one holds the other
             yield _in_all(file, stmt, new)
+
+
+def _numbers(file: File, stmt: ast.stmt, names: Sequence[str]) -> Iterator[Idea]:
+    """A name for a number that stands several times, with either sign."""
+    spots: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(stmt):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            spots.setdefault(repr(node.value), []).append(node)
+    for several in (s for s in spots.values() if len(s) > 1):
+        for name in (*names, *file.constants):
+            yield _in_all(file, stmt, dict.fromkeys(several, expression(name)))
 
 
 def _named(stmt: ast.stmt) -> list[ast.expr]:

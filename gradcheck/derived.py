@@ -28,6 +28,7 @@ Scope = tuple[dict[str, Any], dict[str, Any]]
 DEEP = 4  # cotangents written out within each other
 LARGEST = 60  # nodes of what is proposed
 SEVERAL = 4  # shares, of which sums of some are proposed
+NEAREST = 3  # values of a shape, of which one may be a gradient
 SAME_SIZE = 6  # values of the forward whose gradient a nameless one may be
 ACTIVATIONS = {"arctan", "erf", "exp", "expit", "expm1", "sigmoid", "softplus", "tanh"}
 OUTPUT = "output {}"
@@ -41,6 +42,7 @@ class Forward:
     def __init__(self, function: ast.FunctionDef):
         self.made: list[tuple[str, ast.expr]] = []
         self.outputs: list[str] = []
+        self.written: list[ast.expr] = []  # the indices of what is written over
         self.arguments = [a.arg for a in function.args.args if a.arg not in ("self", "cls")]
         for node in ast.walk(function):
             match node:
@@ -49,8 +51,11 @@ class Forward:
                 case ast.AugAssign(ast.Name(name), (ast.Add() | ast.Sub()) as op, value):
                     less = ast.UnaryOp(ast.USub(), value) if isinstance(op, ast.Sub) else value
                     self.made.append((name, less))
-                case ast.Assign([ast.Subscript(ast.Name(name))], value):
+                case ast.Assign([ast.Subscript(ast.Name(name), index)], value):
                     self.made.append((name, value))
+                    self.written.append(index)
+                case ast.Assign([ast.Tuple(targets)], value):
+                    self.made += _parted(targets, value)
         ends = [n for n in ast.walk(function) if isinstance(n, ast.Return) and n.value]
         for value in [n.value for n in ends[-1:] if n.value]:
             pair = isinstance(value, ast.Tuple) and len(value.elts) == 2
@@ -176,9 +181,20 @@ class Derivation:
                 whole = short if short is not None else whole
             self.known[u] = whole
         found = self.known.get(u)
-        if found is None or any(same(found, n) for n in named_so):
-            return named_so
-        return [*named_so, found]
+        if found is not None and not any(same(found, n) for n in named_so):
+            named_so.append(found)
+        return named_so or self.of_shape(u)
+
+    def of_shape(self, u: str) -> list[ast.expr]:
+        """What has the shape of a value of the forward, and may be its gradient: the latest."""
+        shape = self.rules.shape(ast.Name(u, ast.Load()))
+        kept = {id(v) for v in self.there[1].values()}
+        known = [(n, v) for n, v in self.values if isinstance(n, ast.Name)]
+        fresh = [(n, v) for n, v in known if np.shape(v) == shape != () and id(v) not in kept]
+        others: list[ast.expr] = [
+            n for n, v in fresh if not any(_equal(v, w) for w in self.there[1].values())
+        ]
+        return others[-NEAREST:]
 
     def shares(self, v: str, seen: frozenset[str] = frozenset()) -> list[list[Share]]:
         """For each use of v, what that gives its gradient, in one way or several."""
@@ -267,6 +283,9 @@ def derived(
                 if target and not isinstance(stmt, ast.Return):
                     for more in (m for s in flat for m in _statements(_bare(target), s)):
                         yield work.inserted(stmt, _placed(more, stmt), after=True)
+            if target and not isinstance(stmt, ast.Return):
+                for more in _passed_on(made, source, _bare(target)):
+                    yield work.inserted(stmt, _placed(more, stmt), after=True)
         for slope in _slopes(made, source):
             for site in values(stmt):
                 new: ast.expr
@@ -287,10 +306,56 @@ def activations(forward: ast.FunctionDef, file: File, there: Scope) -> tuple[np.
     return tuple(v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fb")
 
 
+def _parted(targets: list[ast.expr], value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """The names of several results, each with what it is."""
+    names = [getattr(t, "id", "") for t in targets]
+    if isinstance(value, ast.Tuple) and len(value.elts) == len(names):
+        yield from ((n, e) for n, e in zip(names, value.elts, strict=True) if n)
+
+
+def _passed_on(made: Derivation, source: Forward, target: str) -> Iterator[ast.stmt]:
+    """What is right after the gradient of u is known: each v that u is made of gets its share."""
+    for u, e in source.made:
+        if is_gradient(target, u):
+            for v in sorted(names_in(e) & {*source.names}):
+                for name in (n for n in made.names if is_gradient(n, v) and n != target):
+                    for share in made.local(e, v):
+                        words = made.worded(share.node)
+                        index = share.index and made.worded(share.index)
+                        if words is not None and (index is None) == (share.index is None):
+                            node = named(words, {G: expression(target)})
+                            yield from _statements(name, Share(node, index))
+    for index in source.written:
+        words = made.worded(index)
+        if words is not None:
+            yield ast.parse(f"{target}[{ast.unparse(words)}] = 0").body[0]
+
+
+def _factor(node: ast.expr) -> ast.expr | None:
+    """What the cotangent is multiplied by, if by nothing but factors."""
+    match node:
+        case ast.Name(name) if name == G:
+            return ast.Constant(1)
+        case ast.BinOp(left, (ast.Mult() | ast.Div()) as op, right) if G in names_in(left):
+            inner = _factor(left)
+            if inner is None:
+                return None
+            one = isinstance(inner, ast.Constant)
+            return right if one and isinstance(op, ast.Mult) else ast.BinOp(inner, op, right)
+        case ast.UnaryOp(ast.USub(), inner):
+            rest = _factor(inner)
+            return None if rest is None else ast.UnaryOp(ast.USub(), rest)
+    return None
+
+
 def _slopes(made: Derivation, source: Forward) -> list[ast.expr]:
+    """The factors by which the cotangents of values are multiplied, and those they are made of."""
     found = {}
     for _, e in source.made:
-        for slope in made.rules.slopes(e):
+        slopes = [*made.rules.slopes(e)]
+        for v in sorted(names_in(e) & {*source.names}):
+            slopes += [f for s in made.local(e, v) if (f := _factor(s.node)) is not None]
+        for slope in (s for s in slopes if not isinstance(s, ast.Constant)):
             words = made.worded(slope)
             if words is not None and size(words) <= LARGEST:
                 found[ast.unparse(ast.fix_missing_locations(words))] = words
@@ -351,6 +416,8 @@ def _statements(target: str, share: Share) -> Iterator[ast.stmt]:
     words = ast.unparse(ast.fix_missing_locations(share.node))
     if share.index is None:
         yield ast.parse(f"{target} += {words}").body[0]
+        if target.isidentifier():  # where it is dy, which is not to be written into
+            yield ast.parse(f"{target} = {target} + {words}").body[0]
     elif words.startswith("-"):
         index = ast.unparse(ast.fix_missing_locations(share.index))
         yield ast.parse(f"{target}[{index}] -= {words[1:]}").body[0]

@@ -180,9 +180,10 @@ def _of_statement(stmt: ast.stmt, text: _Text, scope: Scope) -> Iterator[Found]:
             for one, other in ((ast.Add, "-="), (ast.Sub, "+="), (ast.Mult, "/="), (ast.Div, "*=")):
                 if isinstance(op, one):
                     say("sign" if one in (ast.Add, ast.Sub) else "scale", f"{left} {other} {right}")
-            if isinstance(op, ast.Add) and isinstance(target, ast.Subscript):
+            if isinstance(op, (ast.Add, ast.Sub)) and isinstance(target, ast.Subscript):
                 where = f"{source(target.value)}, {_index(target, source)}"
-                say("accumulate", f"np.add.at({where}, {right})", True)
+                add = "add" if isinstance(op, ast.Add) else "subtract"
+                say("accumulate", f"np.{add}.at({where}, {right})", True)
         case ast.Assign([ast.Subscript() as target], value):
             say("accumulate", f"{source(target)} += {source(value)}")
             where = f"{source(target.value)}, {_index(target, source)}"

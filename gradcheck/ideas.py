@@ -14,14 +14,15 @@ from typing import Any
 from gradcheck.about import KEEP
 from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
-from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, filled
+from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, filled, size
 from gradcheck.likely import counted, grown, likely, other_letters, slopes
-from gradcheck.looks import SIZES
+from gradcheck.looks import SIZES, is_derivative, is_size
 from gradcheck.scope import Scope, written_into
 from gradcheck.sites import Site, is_whole, values, within
 from gradcheck.syntax import (
     AXIS,
     axis_of,
+    call,
     called,
     expression,
     is_a,
@@ -35,6 +36,7 @@ from gradcheck.syntax import (
 
 # axes along which a sum may have been forgotten
 ALONG = "0", "1", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 1, 2)", "(0, 2, 3)"
+SMALL = 14  # nodes of an entry or a part
 MANY = 12  # arrays whose sizes are tried for another
 KEPT = "kept_as_it_was"
 JOINED: tuple[tuple[str, ast.operator], ...] = (
@@ -115,9 +117,22 @@ def few(
     chosen = work.begun_in(lines)
     names = work.given.names
     yield (i for s in chosen for i in (*everywhere(file, s, names), *work.meant(s)))
-    yield (i for s in chosen for i in work.led(s))
+    yield (i for s in chosen for i in (*work.led(s), *work.helped(s)))
+    yield (i for s in chosen for i in work.operands(s))
     if not kinds or SLOPED.intersection(kinds):
         yield (i for s in chosen for i in work.sloped(s))
+
+
+def cached(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
+    """Another value of the forward in the place of one that it returns beside its outputs."""
+    work = Ideas(file, name)
+    names = [expression(n) for n in work.given.arrays]
+    for stmt in (s for s in work.begun_in(lines) if isinstance(s, ast.Return)):
+        kept = getattr(stmt.value, "elts", [])[1:]
+        inner = {id(n) for k in kept for n in ast.walk(k)}
+        sites = [s for s in values(stmt) if id(s.node) in inner]
+        whole = [s for s in sites if isinstance(s.parent, (ast.Tuple, ast.List, ast.Dict))]
+        yield (work.idea("name", stmt, s, n) for s in whole for n in names)
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
@@ -314,6 +329,7 @@ class Ideas:
             for new in grown(site.node, arrays, shares, applied) if term or whole else ():
                 yield self.idea("factor", stmt, site, new)
             sized = isinstance(site.node, ast.Attribute) and site.node.attr in SIZES
+            sized |= whole and is_size(site.node, self.given.scope.sizes)
             if called(site.node) == "len":
                 for new in counted([ast.unparse(site.node.args[0])]):
                     yield self.idea("name", stmt, site, new)
@@ -337,6 +353,37 @@ class Ideas:
             elif literal(site.node) == 1:
                 for form in forms:
                     yield self.idea("factor", stmt, site, expression(form))
+
+    def operands(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """A name for an entry or a part, and the other way round."""
+        names = [expression(n) for n in self.given.arrays]
+        parts = [n for n in self.file.expressions if isinstance(n, ast.Subscript)]
+        parts = [n for n in parts if size(n) < SMALL and self.given.knows(n)]
+        for site in values(stmt):
+            for new in names if isinstance(site.node, (ast.Subscript, ast.Attribute)) else ():
+                yield self.idea("name", stmt, site, new)
+            for new in parts if isinstance(site.node, (ast.Name, ast.Subscript)) else ():
+                yield self.idea("name", stmt, site, new)
+
+    def helped(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """A function of the file applied; one for derivatives at an array as a factor."""
+        arrays = [*self.given.arrays, *self.given.keyed][:MANY]
+        own = self.given.function.name
+        takes = {n: len(f.node.args.args) for n, f in self.file.by_name.items() if n != own}
+        for site in values(stmt):
+            whole, part = is_whole(site, stmt), is_a(site.parent, ast.Mult)
+            if isinstance(site.node, (ast.Tuple, ast.Constant)) or not (whole or part):
+                continue
+            for f in (n for n, count in takes.items() if count == 1 and whole):
+                yield self.idea("function", stmt, site, call(f, site.node))
+            for f in filter(is_derivative, takes):
+                for a in map(expression, arrays):
+                    if takes[f] == 1:
+                        new: ast.expr = ast.BinOp(site.node, ast.Mult(), call(f, a))
+                        yield self.idea("factor", stmt, site, new)
+                    elif takes[f] == 2:
+                        yield self.idea("function", stmt, site, call(f, site.node, a))
+                        yield self.idea("function", stmt, site, call(f, a, site.node))
 
     def sloped(self, stmt: ast.stmt) -> Iterator[Idea]:
         """The slope of an activation for a factor."""

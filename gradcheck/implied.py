@@ -16,6 +16,7 @@ from gradcheck.joins import exchanged, is_inner, joined, scale
 from gradcheck.looks import (
     SIZES,
     bare,
+    is_derivative,
     is_one_minus,
     is_product_with_slope,
     is_sliced,
@@ -320,8 +321,7 @@ def _of_helpers(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str
 
 def _helper(node: ast.AST) -> str:
     """The name of a called function that speaks of derivatives."""
-    name = called(node).lower()
-    return name if any(w in name for w in ("grad", "prime", "deriv", "vjp", "slope")) else ""
+    return called(node).lower() if is_derivative(called(node)) else ""
 
 
 def _arguments(node: ast.AST) -> set[str]:

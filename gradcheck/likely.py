@@ -62,6 +62,7 @@ def likely(
     if whole:
         yield from _softmaxes(node, arrays)
     yield from _other_slopes(node, arrays)
+    yield from _moved(node)
     match node:
         case ast.Subscript(value, index) if ast.unparse(index).count("::-1"):
             text = ast.unparse(index).strip("()").replace("::-1", ":")
@@ -80,6 +81,27 @@ def likely(
                 for form in (expression(f"_.transpose{turn}") for turn in turns):
                     yield changed(node, {id(array): filled(form, array)})
                     yield filled(form, node)
+
+
+def _moved(node: ast.expr) -> Iterator[ast.expr]:
+    """A factor before or after a function or a matrix: (s * g) @ w, s * (g @ w)."""
+    match node:
+        case ast.BinOp(a, ast.Mult(), b):
+            for factor, rest in ((a, b), (b, a)):
+                match rest:
+                    case ast.Call(args=[x]) if not isinstance(rest.func, ast.Attribute):
+                        yield with_args(rest, [ast.BinOp(factor, ast.Mult(), x)])
+                    case ast.BinOp(left, ast.MatMult(), right):
+                        for product, other in ((left, right), (right, left)):
+                            new = ast.BinOp(product, ast.Mult(), factor)
+                            both = (new, other) if product is left else (other, new)
+                            yield ast.BinOp(both[0], ast.MatMult(), both[1])
+        case ast.BinOp(ast.BinOp(a, ast.Mult(), b), ast.MatMult(), w):
+            for factor, rest in ((a, b), (b, a)):
+                yield ast.BinOp(ast.BinOp(rest, ast.MatMult(), w), ast.Mult(), factor)
+        case ast.Call(args=[ast.BinOp(a, ast.Mult(), b)]) if isinstance(node.func, ast.Name):
+            for factor, rest in ((a, b), (b, a)):
+                yield ast.BinOp(with_args(node, [rest]), ast.Mult(), factor)
 
 
 def _softmaxes(node: ast.expr, arrays: Sequence[str]) -> Iterator[ast.expr]:

@@ -28,6 +28,16 @@ def bare(node: ast.AST, outer: Callable[[ast.AST], bool]) -> str:
     return ast.dump(Bare().visit(copy.deepcopy(node)))
 
 
+def is_derivative(name: str) -> bool:
+    """Whether the name of a function speaks of derivatives: sigmoid_prime, softmax_vjp.
+
+    >>> is_derivative("sigmoid_prime"), is_derivative("sigmoid")
+    (True, False)
+    """
+    words = "grad", "prime", "deriv", "vjp", "slope", "backward", "bwd"
+    return any(w in name.lower() for w in words)
+
+
 def is_reversed(index: ast.AST) -> bool:
     """Whether an index counts down as its variable counts up: K - 1 - k."""
     match index:

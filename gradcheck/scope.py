@@ -4,7 +4,9 @@ import ast
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gradcheck.syntax import called
+from gradcheck.syntax import called, is_a
+
+OF_SIZES = {"len", "int", "float", "prod", "max", "min", "tuple", "list", "sqrt", "range", "divmod"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,16 @@ def _similar(scope: Scope) -> dict[str, tuple[str, ...]]:
 
 
 def is_size(value: ast.expr) -> bool:
-    return ".shape" in (text := ast.unparse(value)) or ".size" in text or ".ndim" in text
+    """Whether an expression is made of sizes, and of nothing that makes an array of them.
+
+    >>> from gradcheck.syntax import expression
+    >>> [is_size(expression(t)) for t in ("x.shape[0] // 2", "x.reshape(x.shape[0], -1)")]
+    [True, False]
+    """
+    text, calls = ast.unparse(value), {called(n) for n in ast.walk(value)} - {""}
+    products = any(is_a(n, ast.MatMult) for n in ast.walk(value))
+    sized = ".shape" in text or ".size" in text or ".ndim" in text
+    return sized and not products and calls <= OF_SIZES
 
 
 def distance(a: str, b: str) -> float:

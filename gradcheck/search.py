@@ -22,7 +22,7 @@ from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
 from gradcheck.derived import derived
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import MISSING, few, ideas, rules, suggested, untouched, valued
+from gradcheck.ideas import MISSING, cached, few, ideas, rules, suggested, untouched, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.inside import inside
@@ -107,6 +107,10 @@ class Search:
             yield self.larger(self.backwards, first | then | rest, untouched)
         changed, put_in = self.in_steps(wanted, first - wanted)
         yield from changed
+        only = [f for f in self.forwards if f not in self.backwards]
+        kept = [i for f in only for i in self.listed(f, self.text, self.returns | wanted)]
+        yield [[i for i in kept if not i.order[0]]]  # what is cached
+        yield self.larger(only, self.returns, cached)
         yield self.asked(wanted or first)
         # likelier than what is put in, unless the numbers say that a term is missing
         likelier = self.larger(self.backwards, wanted or first, throughout)
@@ -129,7 +133,6 @@ class Search:
         yield self.larger(self.backwards, first, large)
         if rest - part:
             yield [[i for f in self.backwards for i in self.listed(f, self.text, rest - part)]]
-        only = [f for f in self.forwards if f not in self.backwards]
         yield self.larger(self.backwards, then, small)
         yield self.larger(self.backwards, rest, small)
         yield [[i for f in only for i in self.listed(f, self.text, None)]]
