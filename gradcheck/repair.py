@@ -29,6 +29,7 @@ from gradcheck.report import Edit as Change
 from gradcheck.report import Fix
 from gradcheck.subjects import Subject
 
+ABOUT = 2  # characters by which edits may differ and be as small as each other
 UNENDED = "\\ No newline at end of file"  # as diff says it
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
 RETURNED = 4  # characters that a change among several returned values counts more
@@ -213,7 +214,8 @@ def _rank(right: Right) -> tuple:
     distance = sum(_distance(e.before, e.after) for e in made)
     # where one of several results is assigned, rather than where all are returned
     distance += RETURNED * sum(e.before.startswith("return") and "," in e.before for e in made)
-    return len(made), bare, distance, *right.order
+    # of edits as small as each other the last: what comes before it may be right as it is
+    return len(made), bare, int(distance / ABOUT), -made[0].line, distance, *right.order
 
 
 def _numbers(text: str) -> set[str]:
