@@ -22,7 +22,7 @@ from gradcheck.missing import evaluated
 from gradcheck.scope import bound
 from gradcheck.sites import is_whole, values
 from gradcheck.syntax import expression, is_a, same
-from gradcheck.vjps import G, Rules, Share, named
+from gradcheck.vjps import G, Rules, Share, named, tidied
 
 Scope = tuple[dict[str, Any], dict[str, Any]]
 DEEP = 4  # cotangents written out within each other
@@ -135,15 +135,17 @@ class Derivation:
     def worded(self, node: ast.expr, depth: int = 0) -> ast.expr | None:
         """An expression of the forward in the words of the backward; None where it has none."""
         words = self._named(node, depth)
-        if words is None:
-            return None
+        return None if words is None else self.by_names(words)
+
+    def by_names(self, node: ast.expr) -> ast.expr:
+        """The same, with names for what the backward has under a name."""
         found = {}
-        for n in ast.walk(words):
-            if isinstance(n, ast.Call) and G not in names_in(n):
+        for n in ast.walk(node):
+            if isinstance(n, (ast.Call, ast.BinOp)) and G not in names_in(n) and size(n) > 4:
                 short = self.called_by_value(evaluated(n, self.here), close=True)
                 if short is not None:
                     found[id(n)] = short
-        return changed(words, found) if found else words
+        return changed(node, found) if found else node
 
     def _named(self, node: ast.expr, depth: int) -> ast.expr | None:
         short = self._shortened(node, top=True)
@@ -211,7 +213,7 @@ class Derivation:
                 if rest is None:
                     continue
                 ways = self.cotangents(u, seen | {v})
-                nodes = [named(rest, {G: g}) for g in ways]
+                nodes = [tidied(self.by_names(named(rest, {G: g}))) for g in ways]
                 nodes = [n for n in nodes if size(n) <= LARGEST]
                 if nodes:
                     found.append([Share(n, index) for n in nodes])
@@ -356,7 +358,7 @@ def _slopes(made: Derivation, source: Forward) -> list[ast.expr]:
         for v in sorted(names_in(e) & {*source.names}):
             slopes += [f for s in made.local(e, v) if (f := _factor(s.node)) is not None]
         for slope in (s for s in slopes if not isinstance(s, ast.Constant)):
-            words = made.worded(slope)
+            words = made.worded(tidied(slope))
             if words is not None and size(words) <= LARGEST:
                 found[ast.unparse(ast.fix_missing_locations(words))] = words
     return [*found.values()]

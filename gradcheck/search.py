@@ -107,15 +107,15 @@ class Search:
             yield self.larger(self.backwards, first | then | rest, untouched)
         changed, put_in = self.in_steps(wanted, first - wanted)
         yield from changed
+        # likelier than what is put in, unless the numbers say that a term is missing
+        likelier = self.larger(self.backwards, wanted or first, throughout)
+        lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
+        yield from (*put_in, likelier) if lacks else (likelier, *put_in)
         only = [f for f in self.forwards if f not in self.backwards]
         kept = [i for f in only for i in self.listed(f, self.text, self.returns | wanted)]
         yield [[i for i in kept if not i.order[0]]]  # what is cached
         yield self.larger(only, self.returns, cached)
         yield self.asked(wanted or first)
-        # likelier than what is put in, unless the numbers say that a term is missing
-        likelier = self.larger(self.backwards, wanted or first, throughout)
-        lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
-        yield from (*put_in, likelier) if lacks else (likelier, *put_in)
         yield self.larger(self.backwards, wanted, called_for)
         yield self.larger(self.backwards, wanted or first, rules)
         changed, put_in = self.in_steps(then - wanted)

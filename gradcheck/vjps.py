@@ -68,10 +68,13 @@ class Share:
 class Rules:
     """What the rules ask: `value` of an expression, None where unknown, and one-line `helpers`.
 
-    >>> rules = Rules({"x": np.ones((2, 3)), "w": np.ones((3, 4)), "b": np.ones(4)}.get)
+    >>> known = {"np": np, "x": np.ones((2, 3)), "w": np.ones((3, 4)), "b": np.ones(4)}
+    >>> rules = Rules(lambda n: eval(ast.unparse(n), known), {})
     >>> def say(text, name):
     ...     found = rules.shares(expression(text), name)
-    ...     return [(ast.unparse(s.node).replace(G, "dy")) for s in found]
+    ...     return [ast.unparse(s.node).replace(G, "dy") for s in found]
+    >>> say("x @ w + b", "w"), say("x @ w + b", "b"), say("np.tanh(x).sum(axis=1)", "x")
+    (['x.T @ dy'], ['dy.sum(axis=0)'], ['dy[:, None] * (1 - np.tanh(x) ** 2)'])
     """
 
     value: Callable[[ast.AST], Any]
@@ -214,7 +217,7 @@ class Rules:
             return
         own = self.shape(x)
         if found := _elementwise(node):
-            yield x, _product(g, found[1]), shape
+            yield x, _product(g, found[1]), _joint(shape, own)
         elif name in ("sum", "mean"):
             axis = axis_of(node)
             kept = any(k.arg == "keepdims" for k in node.keywords)
@@ -238,11 +241,12 @@ class Rules:
                 yield a, _product(g, test), _joint(shape, self.shape(test))
         elif name == "clip" and len(node.args) == 3 and is_module(getattr(node.func, "value", x)):
             _, low, high = node.args
-            yield x, _product(g, _form("(X > L) & (X < H)", X=x, L=low, H=high)), shape
+            yield x, _product(g, _form("(X > L) & (X < H)", X=x, L=low, H=high)), _joint(shape, own)
         elif name == "where" and len(node.args) == 3:
             c, a, b = node.args
-            yield a, _form("np.where(C, G, 0.0)", C=c, G=g), shape
-            yield b, _form("np.where(C, 0.0, G)", C=c, G=g), shape
+            both = _joint(shape, self.shape(c))
+            yield a, _form("np.where(C, G, 0.0)", C=c, G=g), both
+            yield b, _form("np.where(C, 0.0, G)", C=c, G=g), both
         elif name in ("dot", "matmul") and (len(node.args) == 2 or (rest and x is not rest[0])):
             yield from self._matmul(x, rest[0], g)
         elif name == "outer":
@@ -460,6 +464,47 @@ def _of_sigmoid(node: ast.expr) -> ast.expr | None:
                         case [ast.UnaryOp(ast.USub(), x)]:
                             return x
     return None
+
+
+def tidied(node: ast.expr) -> ast.expr:
+    """A product with its numbers multiplied out.
+
+    >>> [ast.unparse(tidied(expression(t))) for t in ("dy * (0.5 * reg) * (2 * w)", "2 * (a + b)")]
+    ['dy * reg * w', '2 * (a + b)']
+    """
+    factors = [*_factors(node, False)]
+    numbers = [(literal(n), below) for n, below in factors if isinstance(literal(n), (int, float))]
+    if len(numbers) < 2 or any(below and not n for n, below in numbers):
+        return node
+    number = 1.0
+    for n, below in numbers:
+        number = number / n if below else number * n
+    rest = [(n, below) for n, below in factors if not isinstance(literal(n), (int, float))]
+    above = [n for n, below in rest if not below]
+    if abs(number) != 1 or not above:
+        above.insert(0, ast.Constant(int(abs(number)) if number == int(number) else abs(number)))
+    whole = above[0]
+    for n in above[1:]:
+        whole = _product(whole, n)
+    for n in (n for n, below in rest if below):
+        whole = ast.BinOp(whole, ast.Div(), n)
+    return _negative(whole) if number < 0 else whole
+
+
+def _factors(node: ast.expr, below: bool) -> Iterator[tuple[ast.expr, bool]]:
+    """The factors of a product, each with whether it is divided by."""
+    match node:
+        case ast.BinOp(a, ast.Mult(), b):
+            yield from _factors(a, below)
+            yield from _factors(b, below)
+        case ast.BinOp(a, ast.Div(), b):
+            yield from _factors(a, below)
+            yield from _factors(b, not below)
+        case ast.UnaryOp(ast.USub(), a) if literal(node) is ...:
+            yield ast.Constant(-1), False
+            yield from _factors(a, below)
+        case _:
+            yield node, below
 
 
 def _form(form: str, **parts: ast.expr) -> Any:

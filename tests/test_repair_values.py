@@ -129,7 +129,7 @@ def test_changes_at_several_places(tmp_path, text, name, changes, kind):
 @pytest.mark.parametrize(
     ("right", "wrong", "lines"),
     [
-        (" + dloss * reg * w", "", ["+dw = x.T @ dp - dloss * q**2 / w**3 + dloss * w * reg"]),
+        (" + dloss * reg * w", "", ["+dw = x.T @ dp - dloss * q**2 / w**3 + dloss * reg * w"]),
         (
             "return np.outer(dp, w), dw",
             "return np.outer(p, q), dw",
