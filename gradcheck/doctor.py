@@ -37,7 +37,9 @@ YIELDING = {
     "time-shift": {"misaligned", "flipped-kernel", "wrong-operand"},
     "flipped-kernel": {"misaligned", "wrong-operand", "time-shift"},
     "gate-order": {"misaligned", "wrong-operand"},
-    "activation-derivative-missing": {"mask"},
+    "activation-derivative-missing": {"mask", "overwrites-instead-of-accumulates"},
+    "misaligned": {"time-shift"},
+    "wrong-operand": {"missing-term"},
     "missing-term": {"mask", "wrong-operand", "overwrites-instead-of-accumulates", "sign"},
 }
 RIGHT = ("right", "consequence")  # verdicts of layerwise
@@ -45,7 +47,7 @@ WORST = 4
 
 
 def diagnosed(
-    report: Report, subjects: Sequence[Subject], seed: int = 0, seconds: float = 7.0
+    report: Report, subjects: Sequence[Subject], seed: int = 0, seconds: float = 7.5
 ) -> Report:
     """The report of a failed pair, its findings placed, named and mended as far as they can be.
 
@@ -177,7 +179,8 @@ def _finding(
         if name:  # by two samples, not by one
             kind = name.kind if name.kind != "unnamed" or kind != "shape" else kind
             message = name.message
-        if found and found.kind and _gives_way(kind, found.kind, name):
+        only_shape = kind == "shape" and samples and _as_many(samples[0], finding.argument)
+        if found and found.kind and not only_shape and _gives_way(kind, found.kind, name):
             kind = found.kind
         if kind == "unnamed" and name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")
@@ -203,6 +206,12 @@ def _finding(
         why.append(f"{'one of the lines' if several else 'probably line'} {where}")
         why += [f"line {c.line}: {c.why}" for c in placed.lines[:2] if c.why]
     return replace(finding, kind=kind, message=message, why=tuple(why), **changes)
+
+
+def _as_many(sample: Sample, argument: str | None) -> bool:
+    """Whether a gradient has as many entries as it should have."""
+    g, truth = (d.get(argument or "") for d in (sample.gradients, sample.truths))
+    return g is not None and truth is not None and np.size(g) == truth.size
 
 
 def _gives_way(kind: str, edit: str, name: naming.Name | None) -> bool:

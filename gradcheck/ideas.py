@@ -118,7 +118,9 @@ def few(
     names = work.given.names
     yield (i for s in chosen for i in (*everywhere(file, s, names), *work.meant(s)))
     yield (i for s in chosen for i in (*work.led(s), *work.helped(s)))
-    yield (i for s in chosen for i in work.operands(s))
+    yield (i for s in chosen for i in (*work.operands(s), *work.mirrored(s)))
+    if not kinds:  # it raises, perhaps
+        yield (i for s in chosen for i in work.unpacked(s))
     if not kinds or SLOPED.intersection(kinds):
         yield (i for s in chosen for i in work.sloped(s))
 
@@ -353,6 +355,21 @@ class Ideas:
             elif literal(site.node) == 1:
                 for form in forms:
                     yield self.idea("factor", stmt, site, expression(form))
+
+    def mirrored(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """What stands elsewhere under the same name; another index of as many places."""
+        name = ast.unparse(stmt.targets[0]) if isinstance(stmt, ast.Assign) else ""
+        nodes = [n for f in self.file.functions for n in ast.walk(f) if isinstance(n, ast.Assign)]
+        others = [n.value for n in nodes if n is not stmt and ast.unparse(n.targets[0]) == name]
+        for site in within(stmt):
+            if site.field == "value" and site.parent is stmt:
+                for new in filter(self.given.knows, others):
+                    yield self.idea("name", stmt, site, new)
+            places = getattr(site.node, "elts", [])
+            if site.field == "slice" and places:
+                for new in self.given.indices:
+                    if len(getattr(new, "elts", [])) == len(places):
+                        yield self.idea("shift", stmt, site, new)
 
     def operands(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A name for an entry or a part, and the other way round."""

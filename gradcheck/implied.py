@@ -405,7 +405,8 @@ def _of_slopes(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
             return "activation-derivative-misplaced"
         for name, value in about.assigned:  # z, which is h times a slope, for h
             if name == new.id and is_product_with_slope(value, old.id):
-                return "activation-derivative-missing"
+                term = any(is_a(p, ast.Add) for p in parents[-1:])
+                return SLOPES[term]  # beside what has its slope, or in the place of it
     return ""
 
 

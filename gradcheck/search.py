@@ -44,7 +44,7 @@ CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
 DERIVED = 1.0  # seconds for what the forward asks for
 MOST = 3000  # edits of that kind
-VALUED = 2.0  # seconds for what is sought by its value
+VALUED = 1.5  # seconds for what is sought by its value
 TOGETHER = 400  # variants in one code object
 FEW = 2  # wrong arguments, above which a term of one of them is not what is missing
 STEPS = 6  # right for some arguments more than the original, from which a second edit is sought
@@ -125,8 +125,8 @@ class Search:
         yield self.valued(first | then)
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
-        yield self.seconds()
         yield self.larger(self.backwards, (first | then) - wanted, throughout)
+        yield self.seconds()
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
         yield self.seconds()
