@@ -27,6 +27,7 @@ class Idea:
     at: tuple[int, int]  # line and column
     new: tuple[ast.stmt, ...]
     edit: Callable[[], Edit]
+    grows: int = 0  # by so many nodes
 
 
 def alike(file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]]) -> Iterator[Idea]:

@@ -90,6 +90,9 @@ def _exchanged(old: ast.AST, new: ast.AST, about: About) -> str:
         if len(names) == 1 and names <= REDUCTIONS:
             changed = {k.arg for k in (*old.keywords, *new.keywords)}
             kept = [k.arg for k in old.keywords] != [k.arg for k in new.keywords]
+            inner = [getattr(n.func, "value", None) for n in (old, new)]
+            if all(called(n) == "reshape" for n in inner if n) and _permuted(*inner):
+                return "misaligned"
             axes = [axis_of(n) for n in (old, new)]
             if "dtype" not in changed and _text(axes[0]) != _text(axes[1]):
                 return "wrong-axis"
@@ -120,6 +123,12 @@ def _are_heads(several: ast.Tuple | ast.List) -> bool:
     """Whether queries, keys and values are put together, not gates."""
     names = [{n.lower().strip("d_") for n in names_in(e)} for e in several.elts]
     return sum(bool(n & {"q", "k", "v"}) for n in names) > 1
+
+
+def _permuted(old: ast.AST | None, new: ast.AST | None) -> bool:
+    """Whether two calls have the same arguments in another order."""
+    args = [[*map(ast.dump, getattr(n, "args", []))] for n in (old, new)]
+    return args[0] != args[1] and sorted(args[0]) == sorted(args[1])
 
 
 def _is_one_of(parents: tuple) -> bool:

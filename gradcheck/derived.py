@@ -8,6 +8,8 @@ name for is written out. All of this proposes; whether it is right is tried.
 import ast
 import re
 from collections.abc import Container, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -33,13 +35,16 @@ SAME_SIZE = 6  # values of the forward whose gradient a nameless one may be
 ACTIVATIONS = {"arctan", "erf", "exp", "expit", "expm1", "sigmoid", "softplus", "tanh"}
 OUTPUT = "output {}"
 BEFORE = "d", "g", "grad", "bar", "delta", "dl", "dld", "dloss", "dlossd", "adj", "dout", "up"
+CARRIED = "next|prev|total|tot|new|carry|acc"  # words for one of several gradients of a value
 AFTER = "grad", "bar", "g", "adj", "b", "ct"
 
 
 class Forward:
     """The statements of a forward: what each of its values is made of, what it is used for."""
 
-    def __init__(self, function: ast.FunctionDef):
+    def __init__(self, function: ast.FunctionDef, file: File, there: Scope):
+        self.there, self.known, self.given = there, dict[str, Any](), dict[tuple, list[Share]]()
+        self.rules = Rules(self.value, {f.name: f for f in file.functions})
         self.made: list[tuple[str, ast.expr]] = []
         self.outputs: list[str] = []
         self.written: list[ast.expr] = []  # the indices of what is written over
@@ -66,6 +71,33 @@ class Forward:
                 self.made.append((OUTPUT.format(k), y))
         self.texts = {ast.dump(v): n for n, v in self.made if not isinstance(v, ast.Name)}
 
+    def value(self, node: ast.AST) -> Any:
+        """The value of an expression when the forward ended."""
+        mark = ast.dump(node)
+        if mark not in self.known:
+            self.known[mark] = evaluated(node, self.there)
+        return self.known[mark]
+
+    def local(self, e: ast.expr, v: str) -> list[Share]:
+        """What the places of v in an expression give it; none where that cannot be told."""
+        mark = id(e), v
+        if mark not in self.given:
+            self.given[mark] = []
+            with suppress(ValueError, TypeError, IndexError, KeyError, AttributeError):
+                self.given[mark] = [*self.rules.shares(e, v)]
+        return self.given[mark]
+
+    @cached_property
+    def slopes(self) -> list[ast.expr]:
+        """What cotangents are multiplied by, as a whole and function by function."""
+        found: dict[str, ast.expr] = {}
+        for _, e in self.made:
+            factors = [f for v in self.names for s in self.local(e, v) if (f := _factor(s.node))]
+            for slope in map(tidied, (*self.rules.slopes(e), *factors)):
+                if not isinstance(slope, ast.Constant):
+                    found[ast.dump(slope)] = slope
+        return [*found.values()]
+
     @cached_property
     def names(self) -> list[str]:
         return [*dict.fromkeys([*self.arguments, *(n for n, _ in self.made)])]
@@ -82,8 +114,7 @@ class Derivation:
         self, forward: Forward, given: Ingredients, there: Scope, here: Scope, stmt: ast.stmt
     ):
         self.forward, self.given, self.there, self.here = forward, given, there, here
-        helpers = {f.name: f for f in given.file.functions}
-        self.rules = Rules(lambda n: evaluated(n, there), helpers)
+        self.rules = forward.rules
         args = [a.arg for a in given.function.args.args]
         earlier = [
             n for n in ast.walk(given.function) if getattr(n, "lineno", stmt.lineno) < stmt.lineno
@@ -202,9 +233,9 @@ class Derivation:
         """For each use of v, what that gives its gradient, in one way or several."""
         found = []
         for u, e in self.forward.uses(v):
-            if u == v or u in seen:
+            if u in seen:
                 continue
-            for share in self.local(e, v):
+            for share in self.forward.local(e, v):
                 rest, index = self.worded(share.node), None
                 if share.index is not None:
                     index = self.worded(share.index)
@@ -218,13 +249,6 @@ class Derivation:
                 if nodes:
                     found.append([Share(n, index) for n in nodes])
         return found
-
-    def local(self, e: ast.expr, v: str) -> list[Share]:
-        """What the places of v in an expression give it; none where that cannot be told."""
-        try:
-            return [*self.rules.shares(e, v)]
-        except (ValueError, TypeError, IndexError, KeyError, AttributeError):
-            return []
 
     def total(self, v: str, seen: frozenset[str] = frozenset(), way: int = -1) -> ast.expr | None:
         """The whole gradient of v; None where a part of it has no words."""
@@ -240,11 +264,15 @@ def is_gradient(name: str, of: str) -> bool:
 
     >>> is_gradient("dz", "z"), is_gradient("grad_w1", "W1"), is_gradient("dout", "z")
     (True, True, False)
+    >>> is_gradient("dh_next", "h"), is_gradient("dprev_c", "c")
+    (True, True)
     """
     a, b = (re.sub(r"[^a-z0-9]", "", n.lower().rsplit(".", 1)[-1]) for n in (name, of))
     if not b or a == b:
         return False
-    return a in {p + b for p in BEFORE} or a in {b + s for s in AFTER}
+    plain = re.sub(CARRIED, "", a)
+    forms = {p + b for p in BEFORE} | {b + s for s in AFTER}
+    return a in forms or plain in forms
 
 
 def derived(
@@ -263,7 +291,7 @@ def derived(
         forward: the function of whose gradients it is.
         there, here: globals and locals of the forward and of the backward as they end.
     """
-    work, source = Ideas(file, name), Forward(forward)
+    work, source = Ideas(file, name), Forward(forward, file, there)
     for stmt in work.begun_in(lines):
         made = Derivation(source, work.given, there, here, stmt)
         for site in values(stmt):
@@ -279,9 +307,11 @@ def derived(
                     if (total := made.total(v, way=way)) is not None:
                         wholes.append(total)
                 for node in wholes:
-                    yield work.idea("name", stmt, site, node)
+                    grows = size(node) - size(site.node)
+                    yield replace(work.idea("name", stmt, site, node), grows=grows)
                 for node in plain:
-                    yield work.idea("term", stmt, site, ast.BinOp(site.node, JOINED[0][1], node))
+                    new = ast.BinOp(site.node, JOINED[0][1], node)
+                    yield replace(work.idea("term", stmt, site, new), grows=size(node))
                 if target and not isinstance(stmt, ast.Return):
                     for more in (m for s in flat for m in _statements(_bare(target), s)):
                         yield work.inserted(stmt, _placed(more, stmt), after=True)
@@ -290,7 +320,6 @@ def derived(
                     yield work.inserted(stmt, _placed(more, stmt), after=True)
         for slope in _slopes(made, source):
             for site in values(stmt):
-                new: ast.expr
                 factor = is_a(site.parent, ast.Mult) and not isinstance(site.node, ast.Constant)
                 if factor:
                     yield work.idea("name", stmt, site, slope)
@@ -302,8 +331,8 @@ def derived(
 
 def activations(forward: ast.FunctionDef, file: File, there: Scope) -> tuple[np.ndarray, ...]:
     """The slopes of the activations that a forward applies, as arrays."""
-    rules = Rules(lambda n: evaluated(n, there), {f.name: f for f in file.functions})
-    nodes = [s for _, e in Forward(forward).made for s in rules.slopes(e, ACTIVATIONS)]
+    source = Forward(forward, file, there)
+    nodes = [s for _, e in source.made for s in source.rules.slopes(e, ACTIVATIONS)]
     values = [evaluated(n, there) for n in nodes]
     return tuple(v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fb")
 
@@ -321,7 +350,7 @@ def _passed_on(made: Derivation, source: Forward, target: str) -> Iterator[ast.s
         if is_gradient(target, u):
             for v in sorted(names_in(e) & {*source.names}):
                 for name in (n for n in made.names if is_gradient(n, v) and n != target):
-                    for share in made.local(e, v):
+                    for share in source.local(e, v):
                         words = made.worded(share.node)
                         index = share.index and made.worded(share.index)
                         if words is not None and (index is None) == (share.index is None):
@@ -330,7 +359,7 @@ def _passed_on(made: Derivation, source: Forward, target: str) -> Iterator[ast.s
     for index in source.written:
         words = made.worded(index)
         if words is not None:
-            yield ast.parse(f"{target}[{ast.unparse(words)}] = 0").body[0]
+            yield ast.parse(f"{target}[{_places(words)}] = 0").body[0]
 
 
 def _factor(node: ast.expr) -> ast.expr | None:
@@ -353,14 +382,10 @@ def _factor(node: ast.expr) -> ast.expr | None:
 def _slopes(made: Derivation, source: Forward) -> list[ast.expr]:
     """The factors by which the cotangents of values are multiplied, and those they are made of."""
     found = {}
-    for _, e in source.made:
-        slopes = [*made.rules.slopes(e)]
-        for v in sorted(names_in(e) & {*source.names}):
-            slopes += [f for s in made.local(e, v) if (f := _factor(s.node)) is not None]
-        for slope in (s for s in slopes if not isinstance(s, ast.Constant)):
-            words = made.worded(tidied(slope))
-            if words is not None and size(words) <= LARGEST:
-                found[ast.unparse(ast.fix_missing_locations(words))] = words
+    for slope in source.slopes:
+        words = made.worded(slope)
+        if words is not None and size(words) <= LARGEST:
+            found[ast.unparse(ast.fix_missing_locations(words))] = words
     return [*found.values()]
 
 
@@ -421,13 +446,19 @@ def _statements(target: str, share: Share) -> Iterator[ast.stmt]:
         if target.isidentifier():  # where it is dy, which is not to be written into
             yield ast.parse(f"{target} = {target} + {words}").body[0]
     elif words.startswith("-"):
-        index = ast.unparse(ast.fix_missing_locations(share.index))
+        index = _places(share.index)
         yield ast.parse(f"{target}[{index}] -= {words[1:]}").body[0]
     else:
-        index = ast.unparse(ast.fix_missing_locations(share.index))
+        index = _places(share.index)
         yield ast.parse(f"{target}[{index}] += {words}").body[0]
         if not re.search("[:]", index):
             yield ast.parse(f"np.add.at({target}, {index}, {words})").body[0]
+
+
+def _places(index: ast.expr) -> str:
+    """An index as text; a tuple of slices is none where it has parentheses."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return ", ".join(ast.unparse(ast.fix_missing_locations(p)) for p in parts)
 
 
 def _placed(new: ast.stmt, stmt: ast.stmt) -> ast.stmt:

@@ -47,7 +47,7 @@ WORST = 4
 
 
 def diagnosed(
-    report: Report, subjects: Sequence[Subject], seed: int = 0, seconds: float = 7.5
+    report: Report, subjects: Sequence[Subject], seed: int = 0, seconds: float = 7.0
 ) -> Report:
     """The report of a failed pair, its findings placed, named and mended as far as they can be.
 

@@ -36,6 +36,7 @@ from gradcheck.syntax import (
 
 # axes along which a sum may have been forgotten
 ALONG = "0", "1", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 1, 2)", "(0, 2, 3)"
+SPREAD = ":, None", "..., None"
 SMALL = 14  # nodes of an entry or a part
 MANY = 12  # arrays whose sizes are tried for another
 KEPT = "kept_as_it_was"
@@ -107,6 +108,8 @@ def rules(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Ide
     work = Ideas(file, name)
     chosen = work.begun_in(lines)
     yield (i for s in chosen for i in work.ruled(s))
+    spread = [expression(f"{n}[{i}]") for n in work.given.arrays[:MANY] for i in SPREAD]
+    yield (i for s in chosen for i in work.joined(s, spread, JOINED[:2]))
 
 
 def few(

@@ -11,7 +11,7 @@ from gradcheck.about import NOTHING, About, Scope, about, over_time
 from gradcheck.calls import FILTERS, SPECIAL, SQUASHING, applied, reordered
 from gradcheck.compared import relation
 from gradcheck.differing import difference, differences
-from gradcheck.factored import cancels
+from gradcheck.factored import cancels, term, terms
 from gradcheck.joins import exchanged, is_inner, joined, scale
 from gradcheck.looks import (
     SIZES,
@@ -297,7 +297,8 @@ def _of_expression(old: ast.AST, new: ast.AST, parents: tuple[ast.AST, ...], abo
     plain = (ast.Name, ast.Attribute, ast.Subscript)  # more may be another way to write it
     if isinstance(new, plain) and (isinstance(old, plain) or _are_alike(old, new, about)):
         return "wrong-operand"
-    return "missing-term" if names_in(old) < names_in(new) and _holds(new, old) else ""
+    more = names_in(old) < names_in(new)
+    return "missing-term" if more and (_holds(new, old) or called(new) == "einsum") else ""
 
 
 def _is_neighbour(name: str, old: ast.Subscript) -> bool:
@@ -423,6 +424,16 @@ def _of_masks(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     return "scale-by-keep-probability" if scaled else "mask"
 
 
+def _is_diagonal(old: ast.expr, new: ast.expr) -> bool:
+    """Whether g p (1 - p) stands in the place of g p - p sum(g p)."""
+    first, *rest = terms(new)
+    lost = term(old).factors.keys() - first.factors.keys()
+    shared = first.factors.keys() <= term(old).factors.keys() and len(first.factors) > 1
+    if len(rest) != 1 or rest[0].number != -first.number or not shared or len(lost) != 1:
+        return False
+    return lost <= {f"1 - {p}" for p in first.factors}
+
+
 def _is_only_mask(node: ast.expr, about: About) -> bool:
     """Whether no other array is in an expression."""
     nodes = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
@@ -431,6 +442,8 @@ def _is_only_mask(node: ast.expr, about: About) -> bool:
 
 def _summed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """Where something is subtracted from g that should be the sum of it."""
+    if isinstance(old, ast.expr) and isinstance(new, ast.expr) and _is_diagonal(old, new):
+        return "softmax-diagonal-only"
     minus = [p for p in parents if isinstance(p, ast.BinOp) and isinstance(p.op, ast.Sub)]
     sums = [isinstance(k, ast.expr) and is_inner(k, about) for k in (old, new)]
     if minus and sums == [False, True] and names_in(new) <= names_in(old):

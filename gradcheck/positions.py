@@ -16,6 +16,8 @@ INDEXING = {"put_along_axis", "take_along_axis", "take", "at", "put", "choose"}
 def placed(old: ast.AST, new: ast.AST, parents: tuple, about: About) -> str:
     """What a change means by where it is; "" where that says nothing."""
     for parent in reversed(parents):
+        if isinstance(parent, ast.Slice) and old is parent.step:
+            return "time-shift" if about.looped else "flipped-kernel"
         if isinstance(parent, ast.keyword):
             known = {"axis": "wrong-axis", "axes": "transposed", "keepdims": "shape"}
             known["order"] = "misaligned"

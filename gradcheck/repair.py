@@ -208,14 +208,36 @@ def _rank(right: Right) -> tuple:
     """How good a repair looks: the least for the best."""
     made = right.edits
     # what is only read or unpacked is less likely wrong than what is computed
-    bare = sum(not set("*/+-@(").intersection(e.before) for e in made)
+    bare = sum(not set("*/+-@(").intersection(e.before) and not _is_alias(e) for e in made)
     # another number may fit by chance
     bare += sum(len(_numbers(e.after) - _numbers(e.before)) for e in made)
     distance = sum(_distance(e.before, e.after) for e in made)
     # where one of several results is assigned, rather than where all are returned
-    distance += RETURNED * sum(e.before.startswith("return") and "," in e.before for e in made)
+    distance += RETURNED * sum(map(_returns_a_name, made))
     # of edits as small as each other the last: what comes before it may be right as it is
     return len(made), bare, int(distance / ABOUT), -made[0].line, distance, *right.order
+
+
+def _is_alias(edit: enumerated.Edit) -> bool:
+    """Whether a name is given what another name holds, by which a step may have been left out."""
+    return bool(re.fullmatch(r"\w+ = \w+", edit.before))
+
+
+def _returns_a_name(edit: enumerated.Edit) -> bool:
+    """Whether one of several results that are returned is no longer as it was named."""
+    old, new = ([*_results(text)] for text in (edit.before, edit.after))
+    if len(old) < 2 or len(old) != len(new):
+        return len(old) > 1
+    return any(a != b and a.isidentifier() for a, b in zip(old, new, strict=True))
+
+
+def _results(text: str) -> list[str]:
+    """What a return says is returned."""
+    with suppress(SyntaxError):
+        match ast.parse(text).body:
+            case [ast.Return(ast.Tuple(elts))]:
+                return [*map(ast.unparse, elts)]
+    return []
 
 
 def _numbers(text: str) -> set[str]:

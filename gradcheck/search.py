@@ -42,6 +42,8 @@ _CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-f
 CONTRACT = tuple(_CONTRACT.split())
 CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
+CACHED = ("name", "condition", "function", "shift")  # edits of what is cached
+GROWTH = 16  # nodes by which an edit is larger than what it replaces, and waits for others
 DERIVED = 1.0  # seconds for what the forward asks for
 MOST = 3000  # edits of that kind
 VALUED = 1.5  # seconds for what is sought by its value
@@ -113,9 +115,10 @@ class Search:
         yield from (*put_in, likelier) if lacks else (likelier, *put_in)
         only = [f for f in self.forwards if f not in self.backwards]
         kept = [i for f in only for i in self.listed(f, self.text, self.returns | wanted)]
-        yield [[i for i in kept if not i.order[0]]]  # what is cached
+        yield [[i for i in kept if i.order[:1] == (False,) and KINDS[i.order[1]] in CACHED]]
         yield self.larger(only, self.returns, cached)
-        yield self.asked(wanted or first)
+        asked = [*self.asked(wanted or first)]
+        yield ([i for i in items if not i.order[1]] for items in asked)
         yield self.larger(self.backwards, wanted, called_for)
         yield self.larger(self.backwards, wanted or first, rules)
         changed, put_in = self.in_steps(then - wanted)
@@ -126,9 +129,10 @@ class Search:
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.larger(self.backwards, (first | then) - wanted, throughout)
-        yield self.seconds()
+        yield self.seconds(called_for)
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
+        yield ([i for i in items if i.order[1]] for items in asked)
         yield self.seconds()
         yield self.larger(self.backwards, first, large)
         if rest - part:
@@ -227,7 +231,7 @@ class Search:
                 if there and here:
                     new = derived(file, f.__qualname__, lines, forward.node, there, here)
                     for k, i in enumerate(islice(new, MOST)):
-                        found.append(Item(f, (i.at, i.new), i.edit, (True, 0, k)))
+                        found.append(Item(f, (i.at, i.new), i.edit, (True, i.grows > GROWTH, k)))
             yield found
 
     def forward_of(self, f: FunctionType) -> FunctionType | None:
@@ -240,10 +244,10 @@ class Search:
         return next((g for g in self.forwards if g.__qualname__ in names and g is not f), None)
 
     def larger(
-        self, functions: list[FunctionType], lines: set[int], made: Callable
+        self, functions: list[FunctionType], lines: set[int], made: Callable, text: str = ""
     ) -> Iterator[list[Item]]:
         """Larger edits of some lines, in lists that one code object can hold."""
-        file = File(self.text)
+        file = File(text or self.text)
         named = [f for f in functions if f.__qualname__ in file.by_name]
         streams = [(f, made(file, f.__qualname__, lines)) for f in named]
         for rank, several in enumerate(zip_longest(*(s for _, s in streams))):
@@ -288,8 +292,8 @@ class Search:
             first = self.together(text, f, dict(half[:middle]))
             return first | self.together(text, f, dict(half[middle:]))
 
-    def seconds(self) -> Iterator[list[Item]]:
-        """A second edit after each that made more of the gradients right."""
+    def seconds(self, made: Callable | None = None) -> Iterator[list[Item]]:
+        """A second edit after each that made more of the gradients right, a small one or `made`."""
         all_wrong = self.wrong
         fresh: list[tuple[Candidate, Wrong]] = []
         for step, wrong in self.steps:  # of those that leave the same wrong, the first in a line
@@ -305,10 +309,12 @@ class Search:
             line, fewer = step.edit().line, wrong.arguments < all_wrong.arguments
             lines = None if fewer else set(range(1, text.count("\n") + 2)) - {line}
             items = [i for f in self.backwards for i in self.listed(f, text, lines)]
-            for candidate in self.candidates(items, text, step.alone()):
-                if time.process_time() > self.deadline:
-                    return
-                self.attempt(candidate)
+            larger = self.larger(self.backwards, {*self.job.lines}, made, text) if made else ()
+            for several in (items, *larger):
+                for candidate in self.candidates(several, text, step.alone()):
+                    if time.process_time() > self.deadline:
+                        return
+                    self.attempt(candidate)
             if self.found:
                 break
         self.wrong = all_wrong
