@@ -23,7 +23,7 @@ from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
 from gradcheck.scope import bound
 from gradcheck.sites import is_whole, values
-from gradcheck.syntax import expression, is_a, same
+from gradcheck.syntax import called, expression, is_a, same
 from gradcheck.vjps import G, Rules, Share, named, tidied
 
 Scope = tuple[dict[str, Any], dict[str, Any]]
@@ -292,7 +292,15 @@ def derived(
         there, here: globals and locals of the forward and of the backward as they end.
     """
     work, source = Ideas(file, name), Forward(forward, file, there)
+    first = min(work.given.statements, key=lambda s: s.lineno, default=None)
     for stmt in work.begun_in(lines):
+        if stmt is first:  # what dy itself lacks
+            made = Derivation(source, work.given, there, here, work.given.function.body[-1])
+            for slope in _slopes(made, source):
+                for u in work.given.upstream[:1]:
+                    lost = ast.parse(f"{u} = {u} * ({ast.unparse(slope)})").body[0]
+                    after = u not in names_in(stmt)
+                    yield work.inserted(stmt, _placed(lost, stmt), after=after)
         made = Derivation(source, work.given, there, here, stmt)
         for site in values(stmt):
             if not is_whole(site, stmt) or isinstance(site.node, ast.Tuple):
@@ -324,6 +332,7 @@ def derived(
                 if factor:
                     yield work.idea("name", stmt, site, slope)
                 term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
+                term |= called(site.parent) == "where"
                 if (term or is_whole(site, stmt)) and not isinstance(site.node, ast.Tuple):
                     new = ast.BinOp(site.node, ast.Mult(), slope)
                     yield work.idea("factor", stmt, site, new)

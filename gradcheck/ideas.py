@@ -16,8 +16,8 @@ from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.edits import Edit
 from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, filled, size
 from gradcheck.likely import counted, grown, likely, other_letters, slopes
-from gradcheck.looks import SIZES, is_derivative, is_size
-from gradcheck.scope import Scope, written_into
+from gradcheck.looks import SIZES, is_derivative, is_size, names_in
+from gradcheck.scope import Scope, written, written_into
 from gradcheck.sites import Site, is_whole, values, within
 from gradcheck.syntax import (
     AXIS,
@@ -122,6 +122,7 @@ def few(
     yield (i for s in chosen for i in (*everywhere(file, s, names), *work.meant(s)))
     yield (i for s in chosen for i in (*work.led(s), *work.helped(s)))
     yield (i for s in chosen for i in (*work.operands(s), *work.mirrored(s)))
+    yield (i for s in chosen for i in (*work.exchanged(s), *work.counted_off(s)))
     if not kinds:  # it raises, perhaps
         yield (i for s in chosen for i in work.unpacked(s))
     if not kinds or SLOPED.intersection(kinds):
@@ -134,10 +135,14 @@ def cached(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Id
     names = [expression(n) for n in work.given.arrays]
     for stmt in (s for s in work.begun_in(lines) if isinstance(s, ast.Return)):
         kept = getattr(stmt.value, "elts", [])[1:]
-        inner = {id(n) for k in kept for n in ast.walk(k)}
+        inner = {id(n) for k in kept for n in ast.walk(k)} - file.called_the_same
         sites = [s for s in values(stmt) if id(s.node) in inner]
-        whole = [s for s in sites if isinstance(s.parent, (ast.Tuple, ast.List, ast.Dict))]
-        yield (work.idea("name", stmt, s, n) for s in whole for n in names)
+        sites = [s for s in sites if _is_entry(s) or isinstance(s.node, ast.Name)]
+        yield (work.idea("name", stmt, s, n) for s in sites for n in names)
+
+
+def _is_entry(site: Site) -> bool:
+    return isinstance(site.parent, (ast.Tuple, ast.List, ast.Dict))
 
 
 def untouched(file: File, name: str, lines: Container[int]) -> Iterator[Iterator[Idea]]:
@@ -345,6 +350,10 @@ class Ideas:
     def led(self, stmt: ast.stmt) -> Iterator[Idea]:
         """dy as a factor, or for a 1; each of several numbers times a size."""
         forms = [f for u in self.given.upstream for f in (u, f"{u}[:, None]", f"{u}[..., None]")]
+        parts = [n for n in self.file.expressions if isinstance(n, ast.Subscript)]
+        parts = [n for n in parts if getattr(n.value, "id", "") in self.given.upstream]
+        forms += [ast.unparse(n) for n in parts if self.given.knows(n)]
+        yield from self.led_all(stmt)
         sizes = [n for n in self.given.names if n in self.file.strides]
         for site in values(stmt):
             if isinstance(site.node, ast.Tuple):
@@ -377,13 +386,51 @@ class Ideas:
     def operands(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A name for an entry or a part, and the other way round."""
         names = [expression(n) for n in self.given.arrays]
-        parts = [n for n in self.file.expressions if isinstance(n, ast.Subscript)]
+        parts = [n for n in self.file.expressions if isinstance(n, (ast.Subscript, ast.IfExp))]
         parts = [n for n in parts if size(n) < SMALL and self.given.knows(n)]
         for site in values(stmt):
             for new in names if isinstance(site.node, (ast.Subscript, ast.Attribute)) else ():
                 yield self.idea("name", stmt, site, new)
             for new in parts if isinstance(site.node, (ast.Name, ast.Subscript)) else ():
                 yield self.idea("name", stmt, site, new)
+
+    def led_all(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """dy as a factor of all that is returned and has nothing of it."""
+        whole = next((s for s in values(stmt) if s.field == "value"), None)
+        if not isinstance(stmt, ast.Return) or not whole or not isinstance(whole.node, ast.Tuple):
+            return
+        for name in self.given.upstream:
+            elts = [
+                e
+                if name in names_in(e) or literal(e) is None
+                else ast.BinOp(expression(name), ast.Mult(), e)
+                for e in whole.node.elts
+            ]
+            yield self.idea("factor", stmt, whole, tuple_of(elts))
+
+    def exchanged(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """Two words exchanged in all names of a statement: r and z in dWr, dWz, dUr, dUz."""
+        nodes = [s for s in values(stmt) if isinstance(s.node, ast.Name)]
+        whole = next((s for s in values(stmt) if s.field == "value"), None)
+        for a, b in self.given.renames if whole else ():
+            names = {s.node.id for s in nodes}
+            there = {n: n.replace(a, b) for n in names if a and n.replace(a, b) in names - {n}}
+            both = there | {v: k for k, v in there.items()}
+            if len(both) > 2 and whole:
+                new = {id(s.node): expression(both[s.node.id]) for s in nodes if s.node.id in both}
+                yield self.idea("order", stmt, whole, changed(whole.node, new))
+
+    def counted_off(self, stmt: ast.stmt) -> Iterator[Idea]:
+        """One taken from the entries of the labels, as in the gradient of a cross-entropy."""
+        targets = [n for n in written(stmt) if n in self.given.names]
+        indices = [n for n in self.given.indices if "arange" in ast.unparse(n)]
+        for name, index in ((t, i) for t in targets for i in indices):
+            places = ", ".join(map(ast.unparse, getattr(index, "elts", [index])))
+            new = ast.parse(f"{name}[{places}] -= 1").body[0]
+            ast.fix_missing_locations(ast.copy_location(new, stmt))
+            for node in ast.walk(new):
+                ast.copy_location(node, stmt)
+            yield self.inserted(stmt, new, after=True)
 
     def helped(self, stmt: ast.stmt) -> Iterator[Idea]:
         """A function of the file applied; one for derivatives at an array as a factor."""

@@ -63,7 +63,7 @@ class File:
             if isinstance(node, ast.Attribute):
                 worth = node.attr in ("T", "mT", "size")
             else:
-                kinds = (ast.BinOp, ast.Call, ast.Subscript, ast.UnaryOp, ast.Compare)
+                kinds = (ast.BinOp, ast.Call, ast.Subscript, ast.UnaryOp, ast.Compare, ast.IfExp)
                 worth = isinstance(node, kinds)
                 worth = worth and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
             if isinstance(node, ast.expr) and worth and size(node) <= LARGEST:
@@ -80,6 +80,29 @@ class File:
         slices = [n.slice for n in nodes if isinstance(n, ast.Subscript)]
         texts += [ast.unparse(k) for k in slices if isinstance(getattr(k, "value", None), str)]
         return [expression(t) for t in dict.fromkeys(texts)]
+
+    @cached_property
+    def called_the_same(self) -> set[int]:
+        """The nodes that are returned and go by the same name where they are taken: "x": x."""
+        nodes = [n for f in self.functions for n in ast.walk(f)]
+        taken = [
+            [getattr(t, "id", "") for t in n.targets[0].elts]
+            for n in nodes
+            if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Tuple)
+        ]
+        found: set[int] = set()
+        for n in nodes:
+            match n:
+                case ast.Dict(keys, parts):
+                    pairs = [(getattr(k, "value", ""), v) for k, v in zip(keys, parts, strict=True)]
+                    found |= {id(v) for k, v in pairs if getattr(v, "id", None) == k}
+                case ast.keyword(arg, ast.Name(name) as part) if arg == name:
+                    found.add(id(part))
+                case ast.Tuple(parts) | ast.List(parts):
+                    for names in (t for t in taken if len(t) == len(parts)):
+                        pairs = [*zip(names, parts, strict=True)]
+                        found |= {id(v) for k, v in pairs if getattr(v, "id", None) == k}
+        return found
 
     @cached_property
     def constants(self) -> list[str]:
