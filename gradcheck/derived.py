@@ -44,7 +44,6 @@ class Forward:
 
     def __init__(self, function: ast.FunctionDef, file: File, there: Scope):
         self.there, self.known, self.given = there, dict[str, Any](), dict[tuple, list[Share]]()
-        self.rules = Rules(self.value, {f.name: f for f in file.functions})
         self.made: list[tuple[str, ast.expr]] = []
         self.outputs: list[str] = []
         self.written: list[ast.expr] = []  # the indices of what is written over
@@ -70,6 +69,7 @@ class Forward:
                 self.outputs.append(OUTPUT.format(k))
                 self.made.append((OUTPUT.format(k), y))
         self.texts = {ast.dump(v): n for n, v in self.made if not isinstance(v, ast.Name)}
+        self.rules = Rules(self.value, {f.name: f for f in file.functions}, self.texts)
 
     def value(self, node: ast.AST) -> Any:
         """The value of an expression when the forward ended."""

@@ -123,8 +123,6 @@ def few(
     yield (i for s in chosen for i in (*work.led(s), *work.helped(s)))
     yield (i for s in chosen for i in (*work.operands(s), *work.mirrored(s)))
     yield (i for s in chosen for i in (*work.exchanged(s), *work.counted_off(s)))
-    if not kinds:  # it raises, perhaps
-        yield (i for s in chosen for i in work.unpacked(s))
     if not kinds or SLOPED.intersection(kinds):
         yield (i for s in chosen for i in work.sloped(s))
 
@@ -353,6 +351,11 @@ class Ideas:
         parts = [n for n in self.file.expressions if isinstance(n, ast.Subscript)]
         parts = [n for n in parts if getattr(n.value, "id", "") in self.given.upstream]
         forms += [ast.unparse(n) for n in parts if self.given.knows(n)]
+        steps = {*self.given.steps}
+        for index in (i for i in self.given.indices if isinstance(i, ast.Tuple)):
+            if {getattr(e, "id", "") for e in index.elts} <= steps:  # of an entry, in loops
+                words = ", ".join(map(ast.unparse, index.elts))
+                forms += [f"{u}[{words}]" for u in self.given.upstream[:1]]
         yield from self.led_all(stmt)
         sizes = [n for n in self.given.names if n in self.file.strides]
         for site in values(stmt):

@@ -68,6 +68,8 @@ class Share:
 class Rules:
     """What the rules ask: `value` of an expression, None where unknown, and one-line `helpers`.
 
+    `texts` are expressions, as dumped, that have a name.
+
     >>> known = {"np": np, "x": np.ones((2, 3)), "w": np.ones((3, 4)), "b": np.ones(4)}
     >>> rules = Rules(lambda n: eval(ast.unparse(n), known), {})
     >>> def say(text, name):
@@ -79,6 +81,7 @@ class Rules:
 
     value: Callable[[ast.AST], Any]
     helpers: Mapping[str, ast.FunctionDef]
+    texts: Container[str] = ()
 
     def shares(self, node: ast.expr, name: str) -> Iterator[Share]:
         """What each place of a name in an expression gives it, in terms of the cotangent `G`."""
@@ -155,10 +158,15 @@ class Rules:
             case ast.BinOp(a, ast.Mult(), b):
                 yield (a, *times(b))
                 yield (b, *times(a))
+            case ast.BinOp(ast.Constant(1), ast.Div(), ast.Call(args=[a]) as b) if (
+                called(b) == "sqrt" and ast.dump(node) in self.texts
+            ):
+                yield a, _form("-0.5 * G * Y ** 3", G=g, Y=node), shape
             case ast.BinOp(a, ast.Div(), b):
                 own = _joint(shape, self.shape(b))
                 yield a, ast.BinOp(g, ast.Div(), b), own
-                yield b, _form("-G * A / B ** 2", G=g, A=a, B=b), _joint(own, self.shape(a))
+                form = "-G * Y / B" if ast.dump(node) in self.texts else "-G * A / B ** 2"
+                yield b, _form(form, G=g, A=a, B=b, Y=node), _joint(own, self.shape(a))
             case ast.BinOp(a, ast.Pow(), ast.Constant(2)):
                 yield (a, *times(_form("2 * A", A=a)))
             case ast.BinOp(a, ast.Pow(), p):

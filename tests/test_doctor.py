@@ -54,7 +54,7 @@ SQUARE = """
 import numpy as np
 
 def power(x):
-    return np.sin(x) * np.log1p(x**4), x
+    return np.sinc(x) * np.log1p(x**4), x
 
 def power_backward(dy, x):
     return np.tanh(dy * x) + 2 * np.sin(x) * dy  # nothing small makes this right
