@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.candidates import Job
+from gradcheck.limits import late
 from gradcheck.loading import load
-from gradcheck.search import Search, late
+from gradcheck.search import Search
 
 MEMORY = 2 << 30  # beyond what the process holds when the search begins
 

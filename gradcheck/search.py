@@ -6,12 +6,10 @@ helpers and line numbers are what they were. This belongs in a process of its ow
 
 import ast
 import contextlib
-import linecache
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -20,22 +18,19 @@ from typing import Any
 from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
+from gradcheck.derivation import activations
 from gradcheck.derived import derived
 from gradcheck.edits import KINDS, Edit, edits
-from gradcheck.ideas import MISSING, cached, few, ideas, rules, suggested, untouched, valued
 from gradcheck.implied import of_edit
 from gradcheck.ingredients import File, Ingredients, size
 from gradcheck.inside import inside
 from gradcheck.instrument import reach
+from gradcheck.limits import as_text, limited
 from gradcheck.missing import ending, known, shapes, sums
 from gradcheck.schema import Variant, compiled, located, merged
+from gradcheck.streams import MISSING, cached, few, ideas, rules, suggested, untouched, valued
 from gradcheck.subjects import Adapted, Subject, made_of
 from gradcheck.trial import Draw, Wrong
-
-try:
-    import resource
-except ImportError:  # there are no such limits here; the process is watched from outside
-    resource = None  # type: ignore[assignment]
 
 # these say more of a pair than its repair does
 _CONTRACT = "mutates not-repeatable dtype not-implemented ignores-upstream non-finite"
@@ -183,7 +178,7 @@ class Search:
         """Terms that a gradient lacks, and expressions that are it, found by their values."""
         file, several = File(self.text), list[list[tuple[ast.expr, bool]]]()
         if len(self.wrong.arguments) <= FEW:
-            with contextlib.suppress(Exception), _limited(VALUED):
+            with contextlib.suppress(Exception), limited(VALUED):
                 for found in self.by_value(file, lines):
                     several.append(found)
         for found in several:
@@ -225,7 +220,7 @@ class Search:
             if not g or not own or not forward or not any(k in lines for k in _lines(f)):
                 continue
             dy, found = self.draw.probes[0][0], list[Item]()
-            with contextlib.suppress(Exception), _limited(DERIVED):
+            with contextlib.suppress(Exception), limited(DERIVED):
                 there = ending(g.__code__, self.base.run, once=False)
                 here = ending(f.__code__, partial(self.draw.gradients, dy), once=False)
                 if there and here:
@@ -233,6 +228,16 @@ class Search:
                     for k, i in enumerate(islice(new, MOST)):
                         found.append(Item(f, (i.at, i.new), i.edit, (True, i.grows > GROWTH, k)))
             yield found
+
+    @cached_property
+    def slopes(self) -> tuple[Any, ...]:
+        """The slopes of the activations that the forward applies."""
+        g, file = self.forward_of(self.backwards[0]), File(self.text)
+        with contextlib.suppress(Exception), limited(DERIVED):
+            there = ending(g.__code__, self.base.run, once=False) if g else None
+            if g and there:
+                return activations(file.by_name[g.__qualname__].node, file, there)
+        return ()
 
     def forward_of(self, f: FunctionType) -> FunctionType | None:
         """The forward that a backward belongs to, if one does."""
@@ -337,12 +342,12 @@ class Search:
         broken = next((k for k in self.kinds if k in CONTRACT), "")
         forward = f in self.forwards and f not in self.backwards
         scope, dy = None, self.draw.probes[0][0]
-        with contextlib.suppress(Exception), _limited(self.limit):
+        with contextlib.suppress(Exception), limited(self.limit):
             run = self.base.run if forward else partial(self.draw.gradients, dy)
             scope = ending(f.__code__, run, once=False)
         kind, what = "", (first.line, first.before, first.after)
         with contextlib.suppress(Exception):  # a fix without a name is worth as much
-            kind = of_edit(self.text, f.__name__, *what, scope, forward)
+            kind = of_edit(self.text, f.__name__, *what, scope, forward, self.slopes)
         cropped = kind == "misaligned" and first.after.count(":") > first.before.count(":")
         if self.kinds[0] in ("raises", "shape") and (cropped or kind in ("wrong-operand", "")):
             kind = self.kinds[0]
@@ -355,7 +360,7 @@ class Search:
         draw = draw or self.draw
         installed = candidate.installed() if candidate else contextlib.nullcontext()
         try:
-            with installed, _limited(self.limit):
+            with installed, limited(self.limit):
                 return draw.wrong(candidate is not None and self.runs_forward(candidate))
         except BaseException:  # whatever a candidate raises, it is not right
             return Wrong(frozenset(draw.subject.floats))
@@ -374,7 +379,7 @@ class Search:
         if any(self.outcome(candidate, draw) for draw in self.fresh):
             return False
         try:
-            with candidate.installed(), _limited(self.limit):
+            with candidate.installed(), limited(self.limit):
                 if not self.draw.scales(self.runs_forward(candidate)):
                     return False
         except BaseException:
@@ -383,8 +388,8 @@ class Search:
         self.say(candidate.key, CHECKED)
         try:
             alone = candidate.alone()
-            text = _as_text(self.job.file, alone.edit().source)
-            with alone.installed(), text, _limited(CHECKED):
+            text = as_text(self.job.file, alone.edit().source)
+            with alone.installed(), text, limited(CHECKED):
                 for subject in subjects[:3]:
                     plain = replace(subject)  # it has its functions yet to be prepared
                     if check_subject(plain, self.job.seed, twin=False).verdict in ("fail", "error"):
@@ -410,33 +415,3 @@ def _functions(subject: Subject, job: Job, module: ModuleType) -> Adapted:
 
 def _lines(f: FunctionType) -> set[int]:
     return {line for _, _, line in f.__code__.co_lines() if line}
-
-
-@contextlib.contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Raises after so long of the processor; soon after, where no exception is heard, the end."""
-    if resource is None:
-        yield
-        return
-    soon = int(time.process_time() + seconds) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (soon, resource.RLIM_INFINITY))
-    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-def late(*_: Any) -> None:
-    raise TimeoutError
-
-
-@contextlib.contextmanager
-def _as_text(file: str, text: str) -> Iterator[None]:
-    """While this lasts, the instrument reads the file as this text."""
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    try:
-        yield
-    finally:
-        linecache.cache.pop(file, None)

@@ -1,0 +1,70 @@
+"""Expressions built of others: forms with capitals in them, products, names for names."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gradcheck.ingredients import changed
+from gradcheck.syntax import expression, literal
+
+
+def named(node: Any, names: Mapping[str, ast.expr]) -> Any:
+    """The same with other expressions in the place of names."""
+    found = {
+        id(n): names[n.id] for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in names
+    }
+    return changed(node, found) if found else node
+
+
+def tidied(node: ast.expr) -> ast.expr:
+    """A product with its numbers multiplied out.
+
+    >>> [ast.unparse(tidied(expression(t))) for t in ("dy * (0.5 * reg) * (2 * w)", "2 * (a + b)")]
+    ['dy * reg * w', '2 * (a + b)']
+    """
+    factors = [*_factors(node, False)]
+    numbers = [(literal(n), below) for n, below in factors if isinstance(literal(n), (int, float))]
+    if len(numbers) < 2 or any(below and not n for n, below in numbers):
+        return node
+    number = 1.0
+    for n, below in numbers:
+        number = number / n if below else number * n
+    rest = [(n, below) for n, below in factors if not isinstance(literal(n), (int, float))]
+    above = [n for n, below in rest if not below]
+    if abs(number) != 1 or not above:
+        above.insert(0, ast.Constant(int(abs(number)) if number == int(number) else abs(number)))
+    whole = above[0]
+    for n in above[1:]:
+        whole = product(whole, n)
+    for n in (n for n, below in rest if below):
+        whole = ast.BinOp(whole, ast.Div(), n)
+    return negative(whole) if number < 0 else whole
+
+
+def _factors(node: ast.expr, below: bool) -> Iterator[tuple[ast.expr, bool]]:
+    """The factors of a product, each with whether it is divided by."""
+    match node:
+        case ast.BinOp(a, ast.Mult(), b):
+            yield from _factors(a, below)
+            yield from _factors(b, below)
+        case ast.BinOp(a, ast.Div(), b):
+            yield from _factors(a, below)
+            yield from _factors(b, not below)
+        case ast.UnaryOp(ast.USub(), a) if literal(node) is ...:
+            yield ast.Constant(-1), False
+            yield from _factors(a, below)
+        case _:
+            yield node, below
+
+
+def form_of(form: str, **parts: ast.expr) -> Any:
+    """A form with expressions in the places of its capitals."""
+    return ast.fix_missing_locations(named(expression(form), parts))
+
+
+def product(g: ast.expr, factor: ast.expr) -> ast.expr:
+    return ast.BinOp(g, ast.Mult(), factor)
+
+
+def negative(g: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.USub(), g)
