@@ -14,7 +14,7 @@ from gradcheck.edits import Edit
 from gradcheck.ingredients import File, changed, filled
 from gradcheck.scope import distance, stored
 from gradcheck.sites import values
-from gradcheck.syntax import called, expression, is_a, literal
+from gradcheck.syntax import called, expression, is_a, literal, turned
 
 PAIRS = 45  # of values that are exchanged in a statement
 TERMS = 200  # that are tried as one more of a sum
@@ -61,7 +61,7 @@ def alike(file: File, stmt: ast.stmt, similar: Mapping[str, Sequence[str]]) -> I
     ends = [f for f in (*left, *right) if not is_a(f, ast.MatMult)]
     for factors in (right, left, *combinations(ends[:4], 2)):
         if len(factors) > 1:
-            yield _in_all(file, stmt, {f: _turned(f) for f in factors})
+            yield _in_all(file, stmt, {f: turned(f) for f in factors})
 
 
 def popped(file: File, stmt: ast.stmt, steps: Sequence[str]) -> Iterator[Idea]:
@@ -169,13 +169,6 @@ def _siblings(file: File, stmt: ast.stmt) -> Iterator[Idea]:
         spots = [n.func for n in calls if called(n) == name]
         for other in (n for n in takes if n != name and takes[n] == takes[name]):
             yield _in_all(file, stmt, dict.fromkeys(spots, expression(other)))
-
-
-def _turned(node: ast.expr) -> ast.expr:
-    """The transpose of a value."""
-    if isinstance(node, ast.Attribute) and node.attr == "T":
-        return node.value
-    return ast.copy_location(ast.Attribute(node, "T", ast.Load()), node)
 
 
 def _in_all(file: File, stmt: ast.stmt, new: Mapping[ast.expr, ast.expr]) -> Idea:

@@ -24,7 +24,7 @@ from gradcheck.vjps import G, Rules, Share
 Scope = tuple[dict[str, Any], dict[str, Any]]
 DEEP = 4  # cotangents written out within each other
 LARGEST = 60  # nodes of what is proposed
-NEAREST = 3  # values of a shape, of which one may be a gradient
+NEAREST = 6  # values of a shape, of which one may be a gradient
 ACTIVATIONS = {"arctan", "erf", "exp", "expit", "expm1", "sigmoid", "softplus", "tanh"}
 OUTPUT = "output {}"
 BEFORE = "d", "g", "grad", "bar", "delta", "dl", "dld", "dloss", "dlossd", "adj", "dout", "up"
@@ -89,7 +89,12 @@ class Forward:
         """What cotangents are multiplied by, as a whole and function by function."""
         found: dict[str, ast.expr] = {}
         for _, e in self.made:
-            factors = [f for v in self.names for s in self.local(e, v) if (f := _factor(s.node))]
+            factors: list[ast.expr] = []
+            for v in self.names:
+                own = [f for s in self.local(e, v) if (f := _factor(s.node)) is not None]
+                factors += own
+                if len(own) > 1:
+                    factors.append(sum_of(own))
             for slope in map(tidied, (*self.rules.slopes(e), *factors)):
                 if not isinstance(slope, ast.Constant):
                     found[ast.dump(slope)] = slope
@@ -113,11 +118,11 @@ class Derivation:
         self.forward, self.given, self.there, self.here = forward, given, there, here
         self.rules = forward.rules
         args = [a.arg for a in given.function.args.args]
-        earlier = [
-            n for n in ast.walk(given.function) if getattr(n, "lineno", stmt.lineno) < stmt.lineno
-        ]
-        before = set().union(*(bound(n) for n in earlier if isinstance(n, ast.stmt)))
-        self.names = [n for n in given.names if n in args or n in before or "." in n]
+        inner = [n for n in ast.walk(given.function) if isinstance(n, ast.stmt)]
+        earlier = sorted((n for n in inner if n.lineno < stmt.lineno), key=lambda n: n.lineno)
+        self.since = dict.fromkeys(given.names, 0)  # the line in which a name was bound last
+        self.since |= {name: n.lineno for n in earlier for name in bound(n)}
+        self.names = [n for n in given.names if n in args or self.since[n] or "." in n]
         self.known: dict[str, ast.expr | None] = {}
 
     @cached_property
@@ -213,18 +218,22 @@ class Derivation:
         found = self.known.get(u)
         if found is not None and not any(same(found, n) for n in named_so):
             named_so.append(found)
-        return named_so or self.of_shape(u)
+        return [*named_so, *self.of_shape(u)] if found is None else named_so
 
     def of_shape(self, u: str) -> list[ast.expr]:
         """What has the shape of a value of the forward, and may be its gradient: the latest."""
         shape = self.rules.shape(ast.Name(u, ast.Load()))
-        kept = {id(v) for v in self.there[1].values()}
-        known = [(n, v) for n, v in self.values if isinstance(n, ast.Name)]
-        fresh = [(n, v) for n, v in known if np.shape(v) == shape != () and id(v) not in kept]
-        others: list[ast.expr] = [
-            n for n, v in fresh if not any(_equal(v, w) for w in self.there[1].values())
+        if not shape:
+            return []
+        own = {n.id: v for n, v in self.values if isinstance(n, ast.Name)}
+        kept = [*self.there[1].values()]
+        fresh = [
+            n
+            for n, v in own.items()
+            if np.shape(v) == shape and n not in self.forward.names
+            if not any(v is w or _equal(v, w) for w in kept)
         ]
-        return others[-NEAREST:]
+        return [expression(n) for n in sorted(fresh, key=self.since.__getitem__)[-NEAREST:]]
 
     def shares(self, v: str, seen: frozenset[str] = frozenset()) -> list[list[Share]]:
         """For each use of v, what that gives its gradient, in one way or several."""

@@ -60,7 +60,8 @@ def derived(
             for v in _of_whom(made, source, stmt, site.node, target):
                 shares = made.shares(v)
                 flat = [s for ways in shares for s in ways]
-                plain = [s.node for s in flat if s.index is None]
+                steps = {*work.given.steps}  # an entry of one step is a value by itself
+                plain = [s.node for s in flat if s.index is None or names_in(s.index) <= steps]
                 wholes = [*plain, *_sums(shares)]
                 for way in (0, -1):
                     if (total := made.total(v, way=way)) is not None:
@@ -80,7 +81,7 @@ def derived(
         for slope in _slopes(made, source):
             for site in values(stmt):
                 factor = is_a(site.parent, ast.Mult) and not isinstance(site.node, ast.Constant)
-                if factor:
+                if factor or is_whole(site, stmt):
                     yield work.idea("name", stmt, site, slope)
                 term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
                 term |= called(site.parent) == "where"

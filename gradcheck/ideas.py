@@ -16,7 +16,7 @@ from gradcheck.alike import Idea
 from gradcheck.edits import Edit
 from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, filled, size
 from gradcheck.likely import counted, grown, likely, other_letters, slopes
-from gradcheck.looks import SIZES, is_derivative, is_size, names_in
+from gradcheck.looks import SIZES, is_derivative, is_size, is_sliced, names_in
 from gradcheck.scope import Scope, written, written_into
 from gradcheck.sites import Site, is_whole, values, within
 from gradcheck.syntax import (
@@ -204,8 +204,11 @@ class Ideas:
             if called(site.parent) == "einsum" and isinstance(literal(site.node), str):
                 for text in other_letters(literal(site.node)):
                     yield self.idea("order", stmt, site, ast.Constant(text))
+            cut = site.node.value if is_sliced(site.node) else None  # another crop of it
             for form in self.given.crops if whole else ():
                 yield self.idea("index", stmt, site, filled(form, site.node))
+                if cut is not None:
+                    yield self.idea("index", stmt, site, filled(form, cut))
 
     def ruled(self, stmt: ast.stmt) -> Iterator[Idea]:
         """The slope of an activation for a term, the size of another array."""

@@ -129,10 +129,13 @@ class Search:
         yield self.larger(self.backwards, first, small)
         yield ([i for i in items if i.order[1]] for items in asked)
         yield self.seconds()
-        yield self.larger(self.backwards, first, large)
+        if self.job.kinds:  # else it raises, in a line that moves nothing
+            yield self.larger(self.backwards, first, large)
         if rest - part:
             yield [[i for f in self.backwards for i in self.listed(f, self.text, rest - part)]]
         yield self.larger(self.backwards, then, small)
+        if not self.job.kinds:
+            yield self.larger(self.backwards, first, large)
         yield self.larger(self.backwards, rest, small)
         yield [[i for f in only for i in self.listed(f, self.text, None)]]
         yield self.larger(only, then, small)

@@ -84,6 +84,13 @@ def same(a: ast.AST, b: ast.AST) -> bool:
     return ast.dump(a) == ast.dump(b)
 
 
+def turned(node: ast.expr) -> ast.expr:
+    """The transpose of a value."""
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.copy_location(ast.Attribute(node, "T", ast.Load()), node)
+
+
 def swapped(things: list) -> Iterator[list]:
     """Two of them in each other's place, neighbours first."""
     pairs = combinations(range(len(things)), 2)

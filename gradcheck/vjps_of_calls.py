@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcheck.built import form_of, negative, product
 from gradcheck.ingredients import changed
-from gradcheck.syntax import axis_of, called, expression, is_module, literal
+from gradcheck.syntax import axis_of, called, expression, is_module, literal, turned
 
 if TYPE_CHECKING:
     from gradcheck.vjps import Rules
@@ -190,8 +190,8 @@ def _multiplied(
 def of_matmul(rules: "Rules", a: ast.expr, b: ast.expr, g: ast.expr) -> Operands:
     p, q = rules.shape(a), rules.shape(b)
     if p is None or q is None or (len(p) == len(q) == 2):
-        yield a, form_of("G @ B.T", G=g, B=b), p
-        yield b, form_of("A.T @ G", G=g, A=a), q
+        yield a, form_of("G @ B", G=g, B=turned(b)), p
+        yield b, form_of("A @ G", G=g, A=turned(a)), q
     elif len(p) == 2 and len(q) == 1:
         yield a, form_of("np.outer(G, B)", G=g, B=b), p
         yield b, form_of("A.T @ G", G=g, A=a), q
@@ -206,9 +206,9 @@ def of_matmul(rules: "Rules", a: ast.expr, b: ast.expr, g: ast.expr) -> Operands
         flat = "A.reshape(-1, A.shape[-1]).T @ G.reshape(-1, G.shape[-1])"
         yield b, form_of(flat, G=g, A=a), q
     else:
-        turned = "swapaxes(-1, -2)"
-        yield a, form_of(f"G @ B.{turned}", G=g, B=b), (*p[:-1], p[-1])
-        yield b, form_of(f"A.{turned} @ G", G=g, A=a), (*p[:-2], *q[-2:])
+        swap = "swapaxes(-1, -2)"
+        yield a, form_of(f"G @ B.{swap}", G=g, B=b), p
+        yield b, form_of(f"A.{swap} @ G", G=g, A=a), (*p[:-2], *q[-2:])
 
 
 def _einsum(rules: "Rules", node: ast.Call, g: ast.expr) -> Operands:

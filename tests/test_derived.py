@@ -1,0 +1,96 @@
+"""What a forward asks of its backward: proposed for right code, the right statement is among it."""
+
+import numpy as np
+import pytest
+
+from gradcheck.corpus import FOLDER
+from gradcheck.derived import derived
+from gradcheck.discovery import resolve
+from gradcheck.ingredients import File
+from gradcheck.missing import ending
+
+MODULES = [
+    *("activations", "affine", "attention", "batch_norm", "conv_im2col", "contractions", "gru"),
+    *(
+        "softmaxes",
+        "lstm_gates",
+        "mlp",
+        "norms",
+        "rnn",
+        "scan_ops",
+        "soft_units",
+        "transformer_net",
+    ),
+]
+HEAD = "import numpy as np\n"
+GATED = (
+    HEAD
+    + """
+def gated(x, w, v, b):
+    z = x @ w + b
+    g = 1 / (1 + np.exp(-(x @ v)))
+    h = np.tanh(z)
+    return h * g, (x, w, v, h, g)
+
+
+def gated_backward(dy, cache):
+    x, w, v, h, g = cache
+    dh = dy * g
+    dg = dy * h
+    dz = dh * (1 - h**2)
+    du = dg * g * (1 - g)
+    dx = dz @ w.T + du @ v.T
+    dw = x.T @ dz
+    return dx, dw, x.T @ du, dz.sum(axis=0)
+
+
+def case(rng):
+    shapes = (3, 4), (4, 5), (4, 5), (5,)
+    return tuple(rng.normal(size=s) for s in shapes)
+
+
+CASES = {"gated": case}
+"""
+)
+
+
+def proposed(text, check, lines=range(10_000)):
+    """The statements that are proposed for a pair's backward."""
+    subject = next(iter(check.subjects(0, False)))
+    file = File(text)
+    f, g = subject.backward, subject.forward
+    dy = tuple(np.random.default_rng(0).standard_normal(np.shape(v)) for v in subject.run().y)
+    there = ending(g.__code__, subject.run, once=False)
+    here = ending(f.__code__, lambda: subject.gradients(dy, subject.run()), once=False)
+    node = file.by_name[g.__qualname__].node
+    return [i.edit().after for i in derived(file, f.__qualname__, lines, node, there, here)]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_raised_by_what_people_write(module):
+    path = FOLDER / "developed" / f"{module}.py"
+    for check in resolve(str(path)):
+        with np.errstate(all="ignore"):
+            assert isinstance(proposed(path.read_text(), check), list)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "wanted"),
+    [
+        ("dh = dy * g", "dh = dy", "dh = dy * g"),
+        ("dz = dh * (1 - h**2)", "dz = dh", "dz = dh * (1 - h ** 2)"),
+        ("du = dg * g * (1 - g)", "du = dg", "du = dg * (g * (1 - g))"),
+        ("dx = dz @ w.T + du @ v.T", "dx = dz @ w.T", "dx = dz @ w.T + du @ v.T"),
+        ("dw = x.T @ dz", "dw = x.T @ dh", "dw = x.T @ dz"),
+        ("dz.sum(axis=0)", "dh.sum(axis=0)", "return dx, dw, x.T @ du, dz.sum(axis=0)"),
+        ("dx = dz @ w.T + du @ v.T", "dx = dz @ w.T", "dx = dz @ w.T; dx += du @ v.T"),
+    ],
+)
+def test_the_right_statement_is_proposed(tmp_path, right, wrong, wanted):
+    text = GATED.replace(right, wrong)
+    assert text != GATED
+    file = tmp_path / "gated_wrong.py"
+    file.write_text(text)
+    (check,) = resolve(str(file))
+    assert wanted in proposed(text, check)
