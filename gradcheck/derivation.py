@@ -121,7 +121,7 @@ class Derivation:
         inner = [n for n in ast.walk(given.function) if isinstance(n, ast.stmt)]
         earlier = sorted((n for n in inner if n.lineno < stmt.lineno), key=lambda n: n.lineno)
         self.since = dict.fromkeys(given.names, 0)  # the line in which a name was bound last
-        self.since |= {name: n.lineno for n in earlier for name in bound(n)}
+        self.since |= {name: n.lineno for n in earlier for name in _bound_at(n)}
         self.names = [n for n in given.names if n in args or self.since[n] or "." in n]
         self.known: dict[str, ast.expr | None] = {}
 
@@ -264,6 +264,13 @@ class Derivation:
         if part or len(found) < max(1, len(uses)) or any(w[0].index is not None for w in found):
             return None
         return sum_of([w[way].node for w in found])
+
+
+def _bound_at(stmt: ast.stmt) -> set[str]:
+    """The names that a statement binds itself, not those that others do inside of it."""
+    if isinstance(stmt, ast.For):
+        return bound(stmt.target)
+    return set() if hasattr(stmt, "body") else bound(stmt)
 
 
 def is_gradient(name: str, of: str) -> bool:

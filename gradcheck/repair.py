@@ -32,7 +32,7 @@ from gradcheck.subjects import Subject
 ABOUT = 2  # characters by which edits may differ and be as small as each other
 UNENDED = "\\ No newline at end of file"  # as diff says it
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
-RETURNED = 4  # characters that a change among several returned values counts more
+RETURNED = 8  # characters that a change among several returned values counts more
 WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
 
 

@@ -75,6 +75,16 @@ def test_nothing_is_raised_by_what_people_write(module):
             assert isinstance(proposed(path.read_text(), check), list)
 
 
+def test_only_what_is_bound_before_is_read(tmp_path):
+    file = tmp_path / "gated_wrong.py"
+    file.write_text(GATED.replace("dh = dy * g", "dh = dy"))
+    (check,) = resolve(str(file))
+    line = GATED[: GATED.index("dh = dy")].count("\n") + 1
+    found = proposed(file.read_text(), check, {line})
+    assert "dh = dy * g" in found
+    assert not any("dz" in f.split("=", 1)[1] for f in found)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "wanted"),
     [
