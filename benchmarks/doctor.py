@@ -155,7 +155,10 @@ def _mistaken(
     if first.fix:
         text = applied(specimen.source, [first.fix])
         same = ast.dump(ast.parse(text)) == ast.dump(ast.parse(specimen.right))
-        row["original"] = same or _equivalent(specimen, text, folder, seed)
+        try:
+            row["original"] = same or _equivalent(specimen, text, folder, seed)
+        except Exception:  # on fresh inputs it raises, which the original does not
+            row["original"] = False
         row["edits"] = [[e.line, e.before, e.after] for e in first.fix.edits]
     return row
 
