@@ -52,7 +52,7 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
         chosen = random.Random(seed).sample(chosen, QUICK)
     rows, done = [], 0
     try:
-        for some in in_processes(partial(treat, seed=seed), chosen, _died):
+        for some in in_processes(partial(_outlived, seed=seed), chosen, _died):
             rows += some
             done += 1
             if done % 50 == 0:
@@ -60,6 +60,15 @@ def run(*, rounds: int, quick: bool, seed: int) -> list[dict[str, Any]]:
     except KeyboardInterrupt:
         print(f"ended after {done} of {len(chosen)} texts", file=sys.stderr)
     return rows
+
+
+def _outlived(specimen: Specimen, seed: int) -> list[dict[str, Any]]:
+    """What is said of one text; an error, which is a fault of ours, costs that text only."""
+    try:
+        return treat(specimen, seed)
+    except Exception as error:
+        print(f"{specimen.half} {specimen.name}: {type(error).__name__}: {error}", file=sys.stderr)
+        return _died(specimen)
 
 
 def _died(specimen: Specimen) -> list[dict[str, Any]]:
