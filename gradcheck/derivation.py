@@ -7,7 +7,7 @@ name for is written out.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -328,9 +328,17 @@ def _equal(a: Any, b: Any) -> bool:
         return False
 
 
-def sum_of(terms: Any) -> ast.expr:
-    first, *others = terms
+def sum_of(terms: Sequence[ast.expr]) -> ast.expr:
+    """The sum of one term or more; those with a minus are taken away.
+
+    >>> ast.unparse(sum_of([expression("a"), expression("-b"), expression("c")]))
+    'a - b + c'
+    """
+    total, *others = terms
     for n in others:
-        less = isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub)
-        first = ast.BinOp(first, ast.Sub(), n.operand) if less else ast.BinOp(first, ast.Add(), n)
-    return first
+        match n:
+            case ast.UnaryOp(ast.USub(), less):
+                total = ast.BinOp(total, ast.Sub(), less)
+            case _:
+                total = ast.BinOp(total, ast.Add(), n)
+    return total
