@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.built import named, tidied
+from gradcheck.built import form_of, named, negative, tidied
 from gradcheck.ingredients import File, Ingredients, changed, size
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
 from gradcheck.scope import bound
-from gradcheck.syntax import expression, same
+from gradcheck.syntax import called, expression, literal, same
 from gradcheck.vjps import G, Rules, Share
 
 Scope = tuple[dict[str, Any], dict[str, Any]]
+Ended = tuple[Scope, Scope | None]  # of a function as it ends, and once more, for other sizes
 DEEP = 4  # cotangents written out within each other
 LARGEST = 60  # nodes of what is proposed
+LONGEST = 2 * LARGEST  # nodes of what may become short by names
 NEAREST = 6  # values of a shape, of which one may be a gradient
 ACTIVATIONS = {"arctan", "erf", "exp", "expit", "expm1", "sigmoid", "softplus", "tanh"}
 OUTPUT = "output {}"
@@ -35,13 +37,16 @@ AFTER = "grad", "bar", "g", "adj", "b", "ct"
 class Forward:
     """The statements of a forward: what each of its values is made of, what it is used for."""
 
-    def __init__(self, function: ast.FunctionDef, file: File, there: Scope):
+    def __init__(self, function: ast.FunctionDef, file: File, there: Ended):
         self.partial: set[tuple[int, str]] = set()  # of which not all shares are known
-        self.there, self.known, self.given = there, dict[str, Any](), dict[tuple, list[Share]]()
+        self.there, self.again = there
+        self.known, self.given = dict[str, Any](), dict[tuple, list[Share]]()
+        self.later = dict[str, Any]()  # values of expressions when the backward ends
         self.made: list[tuple[str, ast.expr]] = []
         self.outputs: list[str] = []
         self.written: list[ast.expr] = []  # the indices of what is written over
         self.arguments = [a.arg for a in function.args.args if a.arg not in ("self", "cls")]
+        entries: dict[int, ast.expr] = {}  # of values, what they are in a list or an array
         for node in ast.walk(function):
             match node:
                 case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), value):
@@ -49,11 +54,15 @@ class Forward:
                 case ast.AugAssign(ast.Name(name), (ast.Add() | ast.Sub()) as op, value):
                     less = ast.UnaryOp(ast.USub(), value) if isinstance(op, ast.Sub) else value
                     self.made.append((name, less))
-                case ast.Assign([ast.Subscript(ast.Name(name), index)], value):
+                case ast.Assign([ast.Subscript(ast.Name(name), index) as entry], value):
                     self.made.append((name, value))
                     self.written.append(index)
+                    entries[id(value)] = expression(ast.unparse(entry))
                 case ast.Assign([ast.Tuple(targets)], value):
                     self.made += _parted(targets, value)
+                case ast.Expr(ast.Call(ast.Attribute(ast.Name(name), "append"), [value])):
+                    self.made.append((name, value))
+                    entries[id(value)] = expression(f"{name}[-1]")
         ends = [n for n in ast.walk(function) if isinstance(n, ast.Return) and n.value]
         for value in [n.value for n in ends[-1:] if n.value]:
             pair = isinstance(value, ast.Tuple) and len(value.elts) == 2
@@ -62,7 +71,11 @@ class Forward:
             for k, y in enumerate(several):
                 self.outputs.append(OUTPUT.format(k))
                 self.made.append((OUTPUT.format(k), y))
-        self.texts = {ast.dump(v): n for n, v in self.made if not isinstance(v, ast.Name)}
+        self.texts = {
+            ast.dump(v): entries.get(id(v), ast.Name(n, ast.Load()))
+            for n, v in self.made
+            if not isinstance(v, ast.Name)
+        }
         self.rules = Rules(self.value, {f.name: f for f in file.functions}, self.texts)
 
     def value(self, node: ast.AST) -> Any:
@@ -112,10 +125,9 @@ class Forward:
 class Derivation:
     """The gradients of a forward in the words of one statement of its backward."""
 
-    def __init__(
-        self, forward: Forward, given: Ingredients, there: Scope, here: Scope, stmt: ast.stmt
-    ):
-        self.forward, self.given, self.there, self.here = forward, given, there, here
+    def __init__(self, forward: Forward, given: Ingredients, here: Ended, stmt: ast.stmt):
+        self.forward, self.given, self.here, self.again = forward, given, *here
+        self.there = forward.there
         self.rules = forward.rules
         args = [a.arg for a in given.function.args.args]
         inner = [n for n in ast.walk(given.function) if isinstance(n, ast.stmt)]
@@ -142,7 +154,7 @@ class Derivation:
             return None
         for node, own in self.values:
             if isinstance(own, type(value)) and np.shape(own) == np.shape(value):
-                if own is value or np.array_equal(own, value):
+                if own is value or (np.any(own) and np.array_equal(own, value)):
                     return node
                 if close and np.allclose(own, value, rtol=1e-9, atol=0) and np.any(own):
                     return node
@@ -170,18 +182,27 @@ class Derivation:
         words = self._named(node, depth)
         return None if words is None else self.by_names(words)
 
+    def _value(self, node: ast.expr) -> Any:
+        """The value of an expression when the backward ended."""
+        mark = ast.dump(node)
+        if mark not in self.forward.later:
+            self.forward.later[mark] = evaluated(node, self.here)
+        return self.forward.later[mark]
+
     def by_names(self, node: ast.expr) -> ast.expr:
         """The same, with names for what the backward has under a name."""
+        if size(node) > LONGEST:
+            return node
         found = {}
         for n in ast.walk(node):
             if isinstance(n, (ast.Call, ast.BinOp)) and G not in names_in(n) and size(n) > 4:
-                short = self.called_by_value(evaluated(n, self.here), close=True)
+                short = self.called_by_value(self._value(n), close=True)
                 if short is not None:
                     found[id(n)] = short
         return changed(node, found) if found else node
 
     def _named(self, node: ast.expr, depth: int) -> ast.expr | None:
-        short = self._shortened(node, top=True)
+        short = self._sized(self._shortened(node, top=True))
         names: dict[str, ast.expr] = {}
         for name in names_in(short) - {G}:
             found = self.residual(name, depth)
@@ -194,10 +215,54 @@ class Derivation:
         """With names for what the forward has given one."""
         found = {}
         for n in ast.walk(node):
-            name = self.forward.texts.get(ast.dump(n)) if isinstance(n, ast.expr) else None
-            if name and not name.startswith("output") and not (top and n is node):
-                found[id(n)] = ast.Name(name, ast.Load())
+            short = self.forward.texts.get(ast.dump(n)) if isinstance(n, ast.expr) else None
+            output = isinstance(short, ast.Name) and short.id.startswith("output")
+            if short is not None and not output and not (top and n is node):
+                found[id(n)] = short
         return changed(node, found) if found else node
+
+    def _sized(self, node: ast.expr) -> ast.expr:
+        """With names of sizes for the shapes of what the backward has no name for.
+
+        Of sizes that are equal by chance the wrong one may be named, which fails at other sizes.
+        """
+        found: dict[int, ast.expr] = {}
+        for n in ast.walk(node):
+            match n:
+                case ast.Attribute(x, "size") | ast.Subscript(ast.Attribute(x, "shape"), _):
+                    if sizes := self._sizes(x, n):
+                        found[id(n)] = sizes[0]
+                case ast.Attribute(x, "shape"):
+                    if sizes := self._sizes(x, n):
+                        found[id(n)] = ast.Tuple(sizes, ast.Load())
+        return changed(node, found) if found else node
+
+    def _sizes(self, x: ast.expr, node: ast.expr) -> list[ast.expr]:
+        """A name for each size; none where x has a name itself, or a size has none."""
+        if isinstance(x, ast.Name) and (x.id == G or x.id in self.names):
+            return []
+        values = [self.forward.value(node)]
+        if self.forward.again:
+            values.append(evaluated(node, self.forward.again))
+        several = [v if isinstance(v, tuple) else (v,) for v in values]
+        counts = [*zip(*several, strict=False)]
+        fixed = {k: ast.Constant(k[0]) for k in counts if len(k) == 2 and k[0] == k[1]}
+        names = [self.sizes.get(k, fixed.get(k)) for k in counts]
+        return [n for n in names if n is not None] if None not in names else []
+
+    @cached_property
+    def sizes(self) -> dict[tuple[int, ...], ast.expr]:
+        """What the backward calls a size: by a name, else by the array that has it."""
+        found: dict[tuple[int, ...], ast.expr] = {}
+        nodes = [n for n, v in self.values if type(v) is int]
+        counted = [n for n in self.given.expressions if isinstance(n, ast.BinOp) and size(n) < 6]
+        nodes += [n for n in counted if type(evaluated(n, self.here)) is int]
+        for node, value in self.values:
+            nodes += [form_of(f"X.shape[{axis}]", X=node) for axis in range(np.ndim(value))]
+        for node in nodes:
+            scopes = [self.here, *filter(None, (self.again,) * bool(self.forward.again))]
+            found.setdefault(tuple(evaluated(node, s) for s in scopes), node)
+        return found
 
     def cotangents(self, u: str, seen: frozenset[str]) -> list[ast.expr]:
         """What the backward calls the gradient of u, or how it would be written."""
@@ -235,6 +300,10 @@ class Derivation:
         ]
         return [expression(n) for n in sorted(fresh, key=self.since.__getitem__)[-NEAREST:]]
 
+    def _counts(self, e: ast.expr, v: str) -> bool:
+        """Whether an expression gives v anything, which comparisons do not."""
+        return bool(self.forward.local(e, v)) or (id(e), v) in self.forward.partial
+
     def shares(self, v: str, seen: frozenset[str] = frozenset()) -> list[list[Share]]:
         """For each use of v, what that gives its gradient, in one way or several."""
         found = []
@@ -259,7 +328,7 @@ class Derivation:
     def total(self, v: str, seen: frozenset[str] = frozenset(), way: int = -1) -> ast.expr | None:
         """The whole gradient of v; None where a part of it has no words."""
         found = self.shares(v, seen)
-        uses = [e for u, e in self.forward.uses(v) if u != v]
+        uses = [e for u, e in self.forward.uses(v) if u != v and self._counts(e, v)]
         part = any((id(e), v) in self.forward.partial for e in uses)
         if part or len(found) < max(1, len(uses)) or any(w[0].index is not None for w in found):
             return None
@@ -278,20 +347,22 @@ def is_gradient(name: str, of: str) -> bool:
 
     >>> is_gradient("dz", "z"), is_gradient("grad_w1", "W1"), is_gradient("dout", "z")
     (True, True, False)
-    >>> is_gradient("dh_next", "h"), is_gradient("dprev_c", "c")
+    >>> is_gradient("dh_next", "h"), is_gradient("dc_t", "cs")
     (True, True)
     """
-    a, b = (re.sub(r"[^a-z0-9]", "", n.lower().rsplit(".", 1)[-1]) for n in (name, of))
+    words = (n.lower().rsplit(".", 1)[-1].removesuffix("_t") for n in (name, of))
+    a, b = (re.sub(r"[^a-z0-9]", "", w) for w in words)
     if not b or a == b:
         return False
     plain = re.sub(CARRIED, "", a)
-    forms = {p + b for p in BEFORE} | {b + s for s in AFTER}
+    one = b.removesuffix("s") or b  # of a list of states
+    forms = {p + n for p in BEFORE for n in (b, one)} | {n + s for s in AFTER for n in (b, one)}
     return a in forms or plain in forms
 
 
 def activations(forward: ast.FunctionDef, file: File, there: Scope) -> tuple[np.ndarray, ...]:
     """The slopes of the activations that a forward applies, as arrays."""
-    source = Forward(forward, file, there)
+    source = Forward(forward, file, (there, None))
     nodes = [s for _, e in source.made for s in source.rules.slopes(e, ACTIVATIONS)]
     values = [evaluated(n, there) for n in nodes]
     return tuple(v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fb")
@@ -328,14 +399,32 @@ def _equal(a: Any, b: Any) -> bool:
         return False
 
 
+def _either(a: ast.expr, b: ast.expr) -> ast.expr | None:
+    """The sum of an entry where something holds, and of another one where it does not."""
+    less = isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub)
+    inner = b.operand if isinstance(b, ast.UnaryOp) and less else b
+    for node in (a, inner):
+        if called(node) != "where" or len(getattr(node, "args", [])) != 3:
+            return None
+    (test, there, rest), (other, first, here) = a.args, inner.args  # type: ignore[attr-defined]
+    if not same(test, other) or literal(rest) != 0 or literal(first) != 0:
+        return None
+    return form_of("np.where(C, A, B)", C=test, A=there, B=negative(here) if less else here)
+
+
 def sum_of(terms: Sequence[ast.expr]) -> ast.expr:
     """The sum of one term or more; those with a minus are taken away.
 
     >>> ast.unparse(sum_of([expression("a"), expression("-b"), expression("c")]))
     'a - b + c'
+    >>> ast.unparse(sum_of([expression(t) for t in ("np.where(c, a, 0)", "-np.where(c, 0, b)")]))
+    'np.where(c, a, -b)'
     """
     total, *others = terms
     for n in others:
+        if (both := _either(total, n)) is not None:
+            total = both
+            continue
         match n:
             case ast.UnaryOp(ast.USub(), less):
                 total = ast.BinOp(total, ast.Sub(), less)

@@ -13,11 +13,12 @@ import numpy as np
 
 from gradcheck.alike import Idea
 from gradcheck.built import named
-from gradcheck.derivation import LARGEST, Derivation, Forward, Scope, is_gradient, sum_of
+from gradcheck.derivation import CARRIED, LARGEST, Derivation, Ended, Forward, is_gradient, sum_of
 from gradcheck.ideas import JOINED, Ideas
 from gradcheck.ingredients import File, size
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
+from gradcheck.scope import bound
 from gradcheck.sites import is_whole, values
 from gradcheck.syntax import called, expression, is_a
 from gradcheck.vjps import G, Share
@@ -31,8 +32,8 @@ def derived(
     name: str,
     lines: Container[int],
     forward: ast.FunctionDef,
-    there: Scope,
-    here: Scope,
+    there: Ended,
+    here: Ended,
 ) -> Iterator[Idea]:
     """Edits of statements of a backward that make them what its forward asks for.
 
@@ -40,19 +41,21 @@ def derived(
         file, name: the backward.
         lines: where the statements begin.
         forward: the function of whose gradients it is.
-        there, here: globals and locals of the forward and of the backward as they end.
+        there, here: globals and locals of the forward and of the backward as they end, and the
+            same for arguments of other sizes, where there are any.
     """
     work, source = Ideas(file, name), Forward(forward, file, there)
     first = min(work.given.statements, key=lambda s: s.lineno, default=None)
     for stmt in work.begun_in(lines):
         if stmt is first:  # what dy itself lacks
-            made = Derivation(source, work.given, there, here, work.given.function.body[-1])
-            for slope in _slopes(made, source):
-                for u in work.given.upstream[:1]:
-                    lost = ast.parse(f"{u} = {u} * ({ast.unparse(slope)})").body[0]
-                    after = u not in names_in(stmt)
-                    yield work.inserted(stmt, _placed(lost, stmt), after=after)
-        made = Derivation(source, work.given, there, here, stmt)
+            made = Derivation(source, work.given, here, work.given.function.body[-1])
+            for lost in _of_slopes(made, source):
+                after = ast.unparse(lost.targets[0]) not in names_in(stmt)
+                yield work.inserted(stmt, _placed(lost, stmt), after=after)
+        made = Derivation(source, work.given, here, stmt)
+        for lost in _of_outputs(made, source):
+            if ast.unparse(lost.targets[0]) in names_in(stmt) - bound(stmt):
+                yield work.inserted(stmt, _placed(lost, stmt), after=False)
         for site in values(stmt):
             if not is_whole(site, stmt) or isinstance(site.node, ast.Tuple):
                 continue
@@ -78,6 +81,11 @@ def derived(
             if target and not isinstance(stmt, ast.Return):
                 for more in _passed_on(made, source, _bare(target)):
                     yield work.inserted(stmt, _placed(more, stmt), after=True)
+        if (
+            first and stmt.col_offset > first.col_offset
+        ):  # in a loop, or what is done on a condition
+            for lost in _carried(made, source):
+                yield work.inserted(stmt, _placed(lost, stmt), after=True)
         for slope in _slopes(made, source):
             for site in values(stmt):
                 factor = is_a(site.parent, ast.Mult) and not isinstance(site.node, ast.Constant)
@@ -88,6 +96,40 @@ def derived(
                 if (term or is_whole(site, stmt)) and not isinstance(site.node, ast.Tuple):
                     new = ast.BinOp(site.node, ast.Mult(), slope)
                     yield work.idea("factor", stmt, site, new)
+
+
+def _of_slopes(made: Derivation, source: Forward) -> Iterator[ast.Assign]:
+    """dy times a slope."""
+    for u in made.given.upstream[:1]:
+        for slope in _slopes(made, source):
+            yield _assigned(u, f"{u} * ({ast.unparse(slope)})")
+
+
+def _of_outputs(made: Derivation, source: Forward) -> Iterator[ast.Assign]:
+    """What the cotangent of an output gets as others are made of that, too."""
+    outputs = {u: e.id for u, e in source.made if u in source.outputs and isinstance(e, ast.Name)}
+    for u, name in outputs.items():
+        for own in made.cotangents(u, frozenset()):
+            for share in (s for ways in made.shares(name) for s in ways):
+                dy, more = ast.unparse(own), ast.unparse(ast.fix_missing_locations(share.node))
+                if share.index is None and dy.isidentifier() and dy != more:
+                    yield _assigned(dy, f"{dy} + {more}")
+
+
+def _carried(made: Derivation, source: Forward) -> Iterator[ast.Assign]:
+    """What the gradient of a state is before the step that made it from the last one."""
+    steps = {*made.given.steps}
+    for name in (n for n in made.names if n.isidentifier() and re.search(CARRIED, n.lower())):
+        for v in (v for v in source.names if is_gradient(name, v)):
+            for share in (s for ways in made.shares(v) for s in ways):
+                if share.index is not None and names_in(share.index) <= steps:
+                    yield _assigned(name, ast.unparse(ast.fix_missing_locations(share.node)))
+
+
+def _assigned(name: str, words: str) -> ast.Assign:
+    (made,) = ast.parse(f"{name} = {words}").body
+    assert isinstance(made, ast.Assign)
+    return made
 
 
 def _passed_on(made: Derivation, source: Forward, target: str) -> Iterator[ast.stmt]:

@@ -22,7 +22,6 @@ from gradcheck.checks import cotangent
 from gradcheck.report import Entry, Finding, Fix, Report
 from gradcheck.resized import resized
 from gradcheck.samples import Sample, take
-from gradcheck.search import CONTRACT
 from gradcheck.shapes import specs
 from gradcheck.subjects import Subject
 
@@ -31,16 +30,16 @@ TOLD = {"mutates", "not-repeatable", "raises", "not-implemented", "non-finite", 
 TOLD |= {"vacuous", "forward-differs", "kink-convention", "ignores-upstream", "precision"}
 # mistakes by which a gradient may have another shape
 SHAPES = {"wrong-axis", "unreduced-broadcast", "transposed", "misaligned", "argument-order"}
-# names that numbers give, and what else may look the same where an edit says which it is
-YIELDING = {
-    "constant-factor": {"mean-vs-sum", "scale-by-keep-probability", "wrong-operand"},
-    "time-shift": {"misaligned", "flipped-kernel", "wrong-operand"},
-    "flipped-kernel": {"misaligned", "wrong-operand", "time-shift"},
-    "gate-order": {"misaligned", "wrong-operand"},
-    "activation-derivative-missing": {"mask", "overwrites-instead-of-accumulates"},
-    "misaligned": {"time-shift"},
-    "wrong-operand": {"missing-term"},
-    "missing-term": {"mask", "wrong-operand", "overwrites-instead-of-accumulates", "sign"},
+# names that numbers give and that say more than what a verified edit is called
+SURER = {
+    ("mean-vs-sum", "constant-factor"),
+    ("scale-by-keep-probability", "constant-factor"),
+    ("scale-by-keep-probability", "mean-vs-sum"),
+    ("forward-backward-variant-mismatch", "constant-factor"),
+    ("missing-recurrent-term", "missing-term"),
+    ("missing-recurrent-term", "overwrites-instead-of-accumulates"),
+    ("softmax-diagonal-only", "missing-term"),
+    ("mask", "activation-derivative-missing"),
 }
 RIGHT = ("right", "consequence")  # verdicts of layerwise
 WORST = 4
@@ -180,7 +179,7 @@ def _finding(
             kind = name.kind if name.kind != "unnamed" or kind != "shape" else kind
             message = name.message
         only_shape = kind == "shape" and samples and _as_many(samples[0], finding.argument)
-        if found and found.kind and not only_shape and _gives_way(kind, found.kind, name):
+        if found and found.kind and not only_shape and _gives_way(kind, found.kind):
             kind = found.kind
         if kind == "unnamed" and name and name.alternatives:
             why.append(f"it may be {' or '.join(name.alternatives)}")
@@ -214,13 +213,11 @@ def _as_many(sample: Sample, argument: str | None) -> bool:
     return g is not None and truth is not None and np.size(g) == truth.size
 
 
-def _gives_way(kind: str, edit: str, name: naming.Name | None) -> bool:
+def _gives_way(kind: str, edit: str) -> bool:
     """Whether what the numbers are called is less than what the verified edit is called."""
     if kind == "shape":
         return edit in SHAPES
-    if edit in YIELDING.get(kind, ()):
-        return True
-    return kind == "unnamed" or edit in CONTRACT or (name is not None and name.yields)
+    return (kind, edit) not in SURER
 
 
 def _axes(subject: Subject, argument: str) -> tuple[str, ...]:

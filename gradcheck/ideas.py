@@ -230,7 +230,7 @@ class Ideas:
                     yield self.idea("name", stmt, site, new)
 
     def led(self, stmt: ast.stmt) -> Iterator[Idea]:
-        """dy as a factor, or for a 1; each of several numbers times a size."""
+        """dy as a factor, or for a 1; each of several values times a size, or 2."""
         forms = [f for u in self.given.upstream for f in (u, f"{u}[:, None]", f"{u}[..., None]")]
         parts = [n for n in self.file.expressions if isinstance(n, ast.Subscript)]
         parts = [n for n in parts if getattr(n.value, "id", "") in self.given.upstream]
@@ -244,7 +244,7 @@ class Ideas:
         sizes = [n for n in self.given.names if n in self.file.strides]
         for site in values(stmt):
             if isinstance(site.node, ast.Tuple):
-                for size in map(expression, sizes if isinstance(stmt, ast.Assign) else ()):
+                for size in map(expression, (*sizes, "2") if isinstance(stmt, ast.Assign) else ()):
                     new = tuple_of([ast.BinOp(e, ast.Mult(), size) for e in site.node.elts])
                     yield self.idea("factor", stmt, site, new)
             elif not isinstance(site.node, ast.Constant):

@@ -30,17 +30,12 @@ BETTER = (
 
 @dataclass(frozen=True)
 class Name:
-    """What a bug is called: `kind` is "unnamed" where `alternatives` are several or none.
-
-    It `yields` to what a verified edit is called where it says less: a factor that is no size and
-    no option, two halves that are exchanged, something reversed.
-    """
+    """What a bug is called: `kind` is "unnamed" where `alternatives` are several or none."""
 
     kind: str
     message: str
     alternatives: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
-    yields: bool = False
 
 
 def names(samples: list[Sample]) -> dict[str, Name]:
@@ -82,23 +77,8 @@ def _spoken(sample: Sample, argument: str, explanations: list[Explanation]) -> N
     kept = [e for e in explanations if e.kind in kinds]
     evidence = tuple(dict.fromkeys(e.words for e in kept))
     if len(kinds) == 1:
-        return Name(kinds[0], evidence[0], (), evidence, all(map(_is_weak, kept)))
+        return Name(kinds[0], evidence[0], (), evidence)
     return Name("unnamed", pattern(sample, argument), tuple(kinds), evidence)
-
-
-def _is_weak(explanation: Explanation) -> bool:
-    """Whether other mistakes may well look the same."""
-    flat = [k for part in explanation.key for k in (part if isinstance(part, tuple) else (part,))]
-    match explanation.kind:
-        case "constant-factor":
-            return "factor" in flat
-        case "gate-order":
-            return len(explanation.key[1]) == 2
-        case "time-shift":
-            return "dy" in flat
-        case "missing-term":  # or the wrong one of two names
-            return explanation.words.startswith("operand")
-    return False
 
 
 def pattern(sample: Sample, argument: str) -> str:

@@ -15,10 +15,12 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.cropped import crops, reshapes
-from gradcheck.derivation import activations
+from gradcheck.derivation import Scope, activations
 from gradcheck.derived import derived
 from gradcheck.edits import KINDS, Edit, edits
 from gradcheck.implied import of_edit
@@ -107,13 +109,17 @@ class Search:
         # likelier than what is put in, unless the numbers say that a term is missing
         likelier = self.larger(self.backwards, wanted or first, throughout)
         lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
+        asked = [*self.asked(wanted or first)] if lacks else []
+        yield ([i for i in items if not i.order[1]] for items in asked)
         yield from (*put_in, likelier) if lacks else (likelier, *put_in)
         only = [f for f in self.forwards if f not in self.backwards]
         kept = [i for f in only for i in self.listed(f, self.text, self.returns | wanted)]
         yield [[i for i in kept if i.order[:1] == (False,) and KINDS[i.order[1]] in CACHED]]
         yield self.larger(only, self.returns, cached)
-        asked = [*self.asked(wanted or first)]
-        yield ([i for i in items if not i.order[1]] for items in asked)
+        if not lacks:
+            asked = [*self.asked(wanted or first)]
+            yield ([i for i in items if not i.order[1]] for items in asked)
+        yield self.seconds(twice=True)
         yield self.larger(self.backwards, wanted, called_for)
         yield self.larger(self.backwards, wanted or first, rules)
         changed, put_in = self.in_steps(then - wanted)
@@ -121,13 +127,13 @@ class Search:
         first = first | wanted
         then, rest = then - wanted, rest - wanted
         yield self.valued(first | then)
+        yield ([i for i in items if i.order[1]] for items in asked)
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.larger(self.backwards, (first | then) - wanted, throughout)
         yield self.seconds(called_for)
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
-        yield ([i for i in items if i.order[1]] for items in asked)
         yield self.seconds()
         if self.job.kinds:  # else it raises, in a line that moves nothing
             yield self.larger(self.backwards, first, large)
@@ -222,15 +228,24 @@ class Search:
             forward = g and file.by_name.get(g.__qualname__)
             if not g or not own or not forward or not any(k in lines for k in _lines(f)):
                 continue
-            dy, found = self.draw.probes[0][0], list[Item]()
+            found = list[Item]()
             with contextlib.suppress(Exception), limited(DERIVED):
-                there = ending(g.__code__, self.base.run, once=False)
-                here = ending(f.__code__, partial(self.draw.gradients, dy), once=False)
-                if there and here:
+                first, *others = [self.ended(s, f, g) for s in (self.base, *self.others[:1])]
+                there, here = zip(first, *others[:1] or [(None, None)], strict=True)
+                if first[0] and first[1]:
                     new = derived(file, f.__qualname__, lines, forward.node, there, here)
                     for k, i in enumerate(islice(new, MOST)):
                         found.append(Item(f, (i.at, i.new), i.edit, (True, i.grows > GROWTH, k)))
             yield found
+
+    def ended(
+        self, subject: Subject, backward: FunctionType, forward: FunctionType
+    ) -> tuple[Scope | None, Scope | None]:
+        """The forward and the backward of a subject as they end."""
+        ran = subject.run()
+        dy = self.draw.probes[0][0] if subject is self.base else tuple(map(np.ones_like, ran.y))
+        there = ending(forward.__code__, subject.run, once=False)
+        return there, ending(backward.__code__, lambda: subject.gradients(dy, ran), once=False)
 
     @cached_property
     def slopes(self) -> tuple[Any, ...]:
@@ -300,26 +315,33 @@ class Search:
             first = self.together(text, f, dict(half[:middle]))
             return first | self.together(text, f, dict(half[middle:]))
 
-    def seconds(self, made: Callable | None = None) -> Iterator[list[Item]]:
-        """A second edit after each that made more of the gradients right, a small one or `made`."""
+    def seconds(self, made: Callable | None = None, twice: bool = False) -> Iterator[list[Item]]:
+        """A second edit after each that made more of the gradients right, a small one or `made`.
+
+        `twice` tries only those of the same kind, as one slip is often made in several places.
+        """
         all_wrong = self.wrong
-        fresh: list[tuple[Candidate, Wrong]] = []
+        fresh: dict[tuple[int, Wrong], Candidate] = {}
         for step, wrong in self.steps:  # of those that leave the same wrong, the first in a line
-            mark = step.edit().line, wrong
-            if mark not in self.followed:
-                self.followed.add(mark)
-                fresh.append((step, wrong))
-        self.steps = []
-        fresh.sort(key=lambda s: (len(s[1].arguments), s[1].entries))
-        for number, (step, wrong) in enumerate(fresh[:STEPS]):
-            self.wrong, self.stage = wrong, f"second {len(self.followed)} {number}"
-            text = step.edit().source
-            line, fewer = step.edit().line, wrong.arguments < all_wrong.arguments
-            lines = None if fewer else set(range(1, text.count("\n") + 2)) - {line}
-            items = [i for f in self.backwards for i in self.listed(f, text, lines)]
-            larger = self.larger(self.backwards, {*self.job.lines}, made, text) if made else ()
+            fresh.setdefault((step.edit().line, wrong), step)
+        if not twice:
+            fresh = {mark: step for mark, step in fresh.items() if mark not in self.followed}
+            self.followed |= fresh.keys()
+            self.steps = []
+        order = sorted(fresh, key=lambda mark: (len(mark[1].arguments), mark[1].entries))
+        for number, mark in enumerate(order[:STEPS]):
+            (line, wrong), step = mark, fresh[mark]
+            self.wrong, self.stage = wrong, f"second {twice} {len(self.followed)} {number}"
+            edit = step.edit()
+            fewer = wrong.arguments < all_wrong.arguments
+            lines = None if fewer else set(range(1, edit.source.count("\n") + 2)) - {line}
+            items = [i for f in self.backwards for i in self.listed(f, edit.source, lines)]
+            if twice:
+                items = [i for i in items if not i.order[0] and KINDS[i.order[1]] == edit.kind]
+            wanted = {*self.job.lines}
+            larger = self.larger(self.backwards, wanted, made, edit.source) if made else ()
             for several in (items, *larger):
-                for candidate in self.candidates(several, text, step.alone()):
+                for candidate in self.candidates(several, edit.source, step.alone()):
                     if time.process_time() > self.deadline:
                         return
                     self.attempt(candidate)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.built import form_of, named, negative, product
+from gradcheck.ingredients import size
 from gradcheck.looks import values_in
 from gradcheck.syntax import called, expression, integer, literal
 from gradcheck.vjps_of_calls import (
@@ -25,11 +26,13 @@ from gradcheck.vjps_of_calls import (
     of_call,
     of_matmul,
     of_sigmoid,
+    of_softmax,
     slope,
 )
 
 G = "cotangent_"  # the name of the cotangent in what is made here
 DEEP = 3  # helpers in helpers
+INLINED = 60  # nodes of what a helper returns
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the rules ask: `value` of an expression, None where unknown, and one-line `helpers`.
+    """What the rules ask: `value` of an expression, None where unknown, and the file's `helpers`.
 
     `texts` are expressions, as dumped, that have a name.
 
@@ -82,17 +85,31 @@ class Rules:
         return np.shape(value) if isinstance(value, (np.ndarray, np.generic, float, int)) else None
 
     def inlined(self, node: ast.Call) -> ast.expr | None:
-        """A call of a function of one line, as what that line says."""
+        """A call of a function as what it returns, where all else it does is to name values."""
         f = self.helpers.get(called(node)) if isinstance(node.func, ast.Name) else None
-        body = [s for s in f.body if not _is_text(s)] if f else []
-        if not f or len(body) != 1 or not isinstance(body[0], ast.Return) or not body[0].value:
+        if f is None:
             return None
-        names = [a.arg for a in f.args.args]
-        given = dict(zip(names, node.args, strict=False))
-        given |= {k.arg: k.value for k in node.keywords if k.arg}
+        names = dict(zip([a.arg for a in f.args.args], node.args, strict=False))
+        names |= {k.arg: k.value for k in node.keywords if k.arg}
         for a, default in zip(reversed(f.args.args), reversed(f.args.defaults), strict=False):
-            given.setdefault(a.arg, default)
-        return named(body[0].value, given) if given.keys() >= {*names} else None
+            names.setdefault(a.arg, default)
+        if not names.keys() >= {a.arg for a in f.args.args}:
+            return None
+        for stmt in f.body:
+            match stmt:
+                case ast.Expr(ast.Constant()):
+                    pass
+                case ast.Assign([ast.Name(name)], value):
+                    names[name] = named(value, names)
+                case ast.Assign([ast.Tuple(targets)], ast.Attribute(_, "shape") as shape):
+                    for k, target in enumerate(targets):
+                        names[getattr(target, "id", "")] = form_of(f"S[{k}]", S=named(shape, names))
+                case ast.Return(ast.expr() as value):
+                    whole = named(value, names)
+                    return whole if size(whole) <= INLINED else None
+                case _:
+                    return None
+        return None
 
     def _pulled(
         self, node: ast.expr, name: str, g: ast.expr, shape: Shape | None, depth: int
@@ -186,7 +203,9 @@ class Rules:
                     yield n, g, shape
             case ast.Call():
                 inner = self.inlined(node) if depth < DEEP else None
-                if inner is not None:
+                if known := [*of_softmax(self, node, g)]:
+                    yield from known
+                elif inner is not None:
                     yield from self.local(inner, g, shape, depth + 1)
                 else:
                     yield from of_call(self, node, g, shape)
@@ -214,7 +233,3 @@ def _filling(g: ast.expr, shape: Shape | None, wanted: Shape | None, name: ast.e
         return g
     g, shape = summed(g, shape, wanted)
     return g if shape == wanted else form_of("G * np.ones_like(X)", G=g, X=name)
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Operands = Iterator[tuple[ast.expr, ast.expr, Shape | None]]
-REDUCED = {"sum", "mean", "max", "min", "amax", "amin", "var", "std", "logsumexp", "prod"}
+REDUCED = {"sum", "mean", "max", "min", "amax", "amin", "var", "std", "logsumexp", "prod", "norm"}
 # the slope of y = f(x), in y where that is shorter
 SLOPES = {
     "abs": "np.sign(X)",
@@ -90,7 +90,8 @@ def _reduced(
 ) -> Operands:
     """Sums, means, maxima and their like, along an axis or of everything."""
     name, own, axis = called(node), rules.shape(x), axis_of(node)
-    if name not in REDUCED or own is None:
+    other = len(node.args) > 1 or any(k.arg == "ord" for k in node.keywords)
+    if name not in REDUCED or own is None or (name == "norm" and other):
         return
     axes = None if axis is None else _whole(axis, rules.value)
     count = _count(x, axis, axes)
@@ -101,7 +102,8 @@ def _reduced(
     along = "" if axis is None else f"axis={ast.unparse(axis)}, "
     apart = f"(X - X.mean({along}keepdims=True)) / N"  # in variances
     forms = {"max": "X == Y", "min": "X == Y", "amax": "X == Y", "amin": "X == Y", "prod": "Y / X"}
-    forms |= {"logsumexp": "np.exp(X - Y)", "var": f"2 * {apart}", "std": f"{apart} / Y"}
+    forms |= {"var": f"2 * {apart}", "std": f"{apart} / Y", "norm": "X / Y"}
+    forms |= {"logsumexp": "np.exp(X - Y)"}
     if name == "sum":
         yield x, g, shape
     elif name == "mean" and count is not None:
@@ -175,8 +177,6 @@ def _multiplied(
         yield rest[0], form_of("A @ G", G=g, A=x), rules.shape(rest[0])
     elif name == "einsum" and isinstance(literal(node.args[0]), str):
         yield from _einsum(rules, node, g)
-    elif name == "norm" and axis_of(node) is None and not rest:
-        yield x, form_of("G * X / N", G=g, X=x, N=node), own
     elif name == "inv":
         yield x, form_of("-(Y.T @ G @ Y.T)", G=g, Y=node), own
     elif name == "solve" and rest:
@@ -299,6 +299,25 @@ def elementwise(node: ast.Call) -> tuple[str, ast.expr, ast.expr] | None:
 
 def slope(name: str, x: ast.expr, y: ast.expr) -> ast.expr:
     return form_of(SLOPES[name], X=x, Y=y)
+
+
+def of_softmax(rules: "Rules", node: ast.Call, g: ast.expr) -> Operands:
+    """Of a function that turns out to be a softmax, or the logarithm of one, along some axis."""
+    if len(node.args) != 1 or called(node) in SLOPES:
+        return
+    x, y = (rules.value(n) for n in (node.args[0], node))
+    if not all(isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.ndim for v in (x, y)):
+        return
+    for axis in range(x.ndim) if x.shape == y.shape and x.size else ():
+        with np.errstate(all="ignore"):
+            e = np.exp(x - x.max(axis=axis, keepdims=True))
+            p = e / e.sum(axis=axis, keepdims=True)
+            forms = {"Y * (G - (Y * G).sum(A))": p, "G - np.exp(Y) * G.sum(A)": np.log(p)}
+            for form, value in forms.items():
+                if x.shape[axis] > 1 and np.allclose(y, value, rtol=1e-9, atol=1e-12):
+                    text = form.replace("A)", f"axis={axis - x.ndim}, keepdims=True)")
+                    yield node.args[0], form_of(text, Y=node, G=g), x.shape
+                    return
 
 
 def of_sigmoid(node: ast.expr) -> ast.expr | None:

@@ -63,7 +63,10 @@ def proposed(text, check, lines=range(10_000)):
     there = ending(g.__code__, subject.run, once=False)
     here = ending(f.__code__, lambda: subject.gradients(dy, subject.run()), once=False)
     node = file.by_name[g.__qualname__].node
-    return [i.edit().after for i in derived(file, f.__qualname__, lines, node, there, here)]
+    return [
+        i.edit().after
+        for i in derived(file, f.__qualname__, lines, node, (there, None), (here, None))
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -97,6 +97,6 @@ def test_names_that_people_give_gradients(name, of, is_so):
 def test_the_slopes_of_a_forward_are_those_of_its_functions_and_what_is_multiplied():
     text = "def f(x, w):\n    h = np.tanh(x)\n    return h * w, h"
     known = values() | {"w": np.ones((3, 4)), "h": np.zeros((3, 4))}
-    forward = Forward(ast.parse(text).body[0], File(text), (known, {}))
+    forward = Forward(ast.parse(text).body[0], File(text), ((known, {}), None))
     assert {ast.unparse(s) for s in forward.slopes} == {"1 - np.tanh(x) ** 2", "w", "h"}
     assert ast.unparse(named(expression("a + b"), {"a": expression("c * d")})) == "c * d + b"
