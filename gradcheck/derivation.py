@@ -7,7 +7,9 @@ name for is written out.
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -96,6 +98,15 @@ class Forward:
             except (ValueError, TypeError, IndexError, KeyError, AttributeError):
                 self.partial.add(mark)  # there may be more
         return self.given[mark]
+
+    @cached_property
+    def parts(self) -> list[tuple[str, ast.expr, ast.expr]]:
+        """(u, part, cotangent) for each value without a name that u is made of."""
+        found = []
+        for u, e in self.made:
+            with suppress(ValueError, TypeError, IndexError, KeyError, AttributeError):
+                found += [(u, p, g) for p, g in self.rules.within(e) if not isinstance(g, ast.Name)]
+        return found
 
     @cached_property
     def slopes(self) -> list[ast.expr]:
@@ -255,7 +266,7 @@ class Derivation:
         """What the backward calls a size: by a name, else by the array that has it."""
         found: dict[tuple[int, ...], ast.expr] = {}
         nodes = [n for n, v in self.values if type(v) is int]
-        counted = [n for n in self.given.expressions if isinstance(n, ast.BinOp) and size(n) < 6]
+        counted = [n for n in self.given.expressions if isinstance(n, ast.BinOp) and size(n) < 8]
         nodes += [n for n in counted if type(evaluated(n, self.here)) is int]
         for node, value in self.values:
             nodes += [form_of(f"X.shape[{axis}]", X=node) for axis in range(np.ndim(value))]
@@ -324,6 +335,15 @@ class Derivation:
                 if nodes:
                     found.append([Share(n, index) for n in nodes])
         return found
+
+    def of_parts(self, shape: tuple[int, ...]) -> Iterator[ast.expr]:
+        """The cotangents of values without a name of this shape."""
+        for u, part, own in self.forward.parts:
+            if self.rules.shape(part) == shape and (rest := self.worded(own)) is not None:
+                for g in self.cotangents(u, frozenset()):
+                    node = tidied(self.by_names(named(rest, {G: g})))
+                    if size(node) <= LARGEST:
+                        yield node
 
     def total(self, v: str, seen: frozenset[str] = frozenset(), way: int = -1) -> ast.expr | None:
         """The whole gradient of v; None where a part of it has no words."""
@@ -399,6 +419,12 @@ def _equal(a: Any, b: Any) -> bool:
         return False
 
 
+def _counted(terms: Sequence[ast.expr]) -> list[tuple[ast.expr, int]]:
+    """Each term once, and how often it came."""
+    count = Counter(map(ast.dump, terms))
+    return [*{ast.dump(t): (t, count[ast.dump(t)]) for t in terms}.values()]
+
+
 def _either(a: ast.expr, b: ast.expr) -> ast.expr | None:
     """The sum of an entry where something holds, and of another one where it does not."""
     less = isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub)
@@ -417,10 +443,16 @@ def sum_of(terms: Sequence[ast.expr]) -> ast.expr:
 
     >>> ast.unparse(sum_of([expression("a"), expression("-b"), expression("c")]))
     'a - b + c'
+    >>> ast.unparse(sum_of([expression("0.5 * a"), expression("b"), expression("0.5 * a")]))
+    'a + b'
     >>> ast.unparse(sum_of([expression(t) for t in ("np.where(c, a, 0)", "-np.where(c, 0, b)")]))
     'np.where(c, a, -b)'
     """
-    total, *others = terms
+    first, *others = (
+        tidied(ast.BinOp(ast.Constant(n), ast.Mult(), t)) if n > 1 else t
+        for t, n in _counted(terms)
+    )
+    total = first
     for n in others:
         if (both := _either(total, n)) is not None:
             total = both

@@ -14,11 +14,10 @@ import numpy as np
 from gradcheck.alike import Idea
 from gradcheck.built import named
 from gradcheck.derivation import CARRIED, LARGEST, Derivation, Ended, Forward, is_gradient, sum_of
-from gradcheck.ideas import JOINED, Ideas
+from gradcheck.ideas import Ideas
 from gradcheck.ingredients import File, size
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
-from gradcheck.scope import bound
 from gradcheck.sites import is_whole, values
 from gradcheck.syntax import called, expression, is_a
 from gradcheck.vjps import G, Share
@@ -53,13 +52,17 @@ def derived(
                 after = ast.unparse(lost.targets[0]) not in names_in(stmt)
                 yield work.inserted(stmt, _placed(lost, stmt), after=after)
         made = Derivation(source, work.given, here, stmt)
-        for lost in _of_outputs(made, source):
-            if ast.unparse(lost.targets[0]) in names_in(stmt) - bound(stmt):
-                yield work.inserted(stmt, _placed(lost, stmt), after=False)
+        outer = first is not None and stmt.col_offset == first.col_offset
+        for lost in _of_outputs(made, source) if outer else _carried(made, source):
+            yield work.inserted(stmt, _placed(lost, stmt), after=not outer)
         for site in values(stmt):
             if not is_whole(site, stmt) or isinstance(site.node, ast.Tuple):
                 continue
             target = _target(stmt, site.node)
+            shape = np.shape(evaluated(expression(target), here[0])) if target else ()
+            for node in made.of_parts(shape) if shape and isinstance(stmt, ast.Assign) else ():
+                grows = size(node) - size(site.node)
+                yield replace(work.idea("name", stmt, site, node), grows=grows)
             for v in _of_whom(made, source, stmt, site.node, target):
                 shares = made.shares(v)
                 flat = [s for ways in shares for s in ways]
@@ -73,7 +76,7 @@ def derived(
                     grows = size(node) - size(site.node)
                     yield replace(work.idea("name", stmt, site, node), grows=grows)
                 for node in plain:
-                    new = ast.BinOp(site.node, JOINED[0][1], node)
+                    new = sum_of([site.node, node])
                     yield replace(work.idea("term", stmt, site, new), grows=size(node))
                 if target and not isinstance(stmt, ast.Return):
                     for more in (m for s in flat for m in _statements(_bare(target), s)):

@@ -8,6 +8,7 @@ import ast
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice, zip_longest
@@ -383,12 +384,22 @@ class Search:
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> Wrong:
         """What is wrong with a candidate in place of the original."""
         draw = draw or self.draw
-        installed = candidate.installed() if candidate else contextlib.nullcontext()
+        installed = candidate.installed() if candidate else nullcontext()
         try:
             with installed, limited(self.limit):
                 return draw.wrong(candidate is not None and self.runs_forward(candidate))
         except BaseException:  # whatever a candidate raises, it is not right
             return Wrong(frozenset(draw.subject.floats))
+
+    def raises(self, candidate: Candidate | None) -> bool:
+        """Whether it raises where numbers in dy are arrays: np.float64(2) passes for a dtype."""
+        dy = tuple(map(np.asarray, self.draw.probes[0][0]))
+        try:
+            with candidate.installed() if candidate else nullcontext(), limited(self.limit):
+                self.draw.gradients(dy)
+        except BaseException:  # whatever it is
+            return True
+        return False
 
     def runs_forward(self, candidate: Candidate) -> bool:
         """Whether the forward uses what the candidate changes."""
@@ -402,6 +413,8 @@ class Search:
                 with contextlib.suppress(Exception):
                     self.fresh.append(Draw.of(subject, [self.job.seed, 18 + k], each=False))
         if any(self.outcome(candidate, draw) for draw in self.fresh):
+            return False
+        if self.raises(candidate) and not self.raises(None):
             return False
         try:
             with candidate.installed(), limited(self.limit):

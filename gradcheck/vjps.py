@@ -32,7 +32,7 @@ from gradcheck.vjps_of_calls import (
 
 G = "cotangent_"  # the name of the cotangent in what is made here
 DEEP = 3  # helpers in helpers
-INLINED = 60  # nodes of what a helper returns
+INLINED = 120  # nodes of what a helper returns
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,20 @@ class Rules:
             yield from self._pulled(inner, name, own, its, deeper)
         if not found:
             raise ValueError(f"no rule for {ast.unparse(node)}")
+
+    def within(self, node: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+        """The values that an expression is made of and that have no name; their cotangents."""
+        pending = [(node, expression(G), self.shape(node))]
+        while pending:
+            own, g, shape = pending.pop()
+            if isinstance(own, ast.Subscript):  # of an entry, the rest is zeros
+                continue
+            for inner, h, its in self.local(own, g, shape, 0):
+                wanted = self.shape(inner)
+                if isinstance(inner, (ast.BinOp, ast.Call)) and wanted and its is not None:
+                    h, its = summed(h, its, wanted)
+                    yield inner, h
+                    pending.append((inner, h, its))
 
     def _unspread(self, node: ast.Subscript, g: ast.expr, shape: Shape | None) -> ast.expr:
         """The cotangent of what got new axes by an index, without them.

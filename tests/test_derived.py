@@ -52,6 +52,67 @@ def case(rng):
 CASES = {"gated": case}
 """
 )
+HEADS = (
+    HEAD
+    + """
+def heads(x, w, *, n=2):
+    T, D = x.shape
+    a = x.reshape(T, n, D // n).transpose(1, 0, 2)
+    out = np.where(a > 0, a, -a).transpose(1, 0, 2).reshape(T, D) @ w
+    return out, (x, w, a, n)
+
+
+def heads_backward(dy, cache):
+    x, w, a, n = cache
+    T, D = x.shape
+    dm = (dy @ w.T).reshape(T, n, D // n).transpose(1, 0, 2)
+    da = np.where(a > 0, dm, -dm)
+    dx = da.transpose(1, 0, 2).reshape(T, D)
+    dw = np.abs(x).T @ dy
+    return dx, dw
+
+
+def case(rng):
+    return rng.normal(size=(rng.choice([3, 5]), 8)), rng.normal(size=(8, 7))
+
+
+CASES = {"heads": case}
+"""
+)
+STATES = (
+    HEAD
+    + """
+def states(x, h0, u):
+    hs = np.zeros((len(x) + 1, *h0.shape))
+    hs[0] = h0
+    for t in range(len(x)):
+        hs[t + 1] = np.tanh(x[t] + hs[t] @ u)
+    v = hs[1:].copy()
+    y = 3 * v
+    return (y, v), (x, hs, u)
+
+
+def states_backward(dys, cache):
+    dy, dv = dys
+    x, hs, u = cache
+    dv = dv + 3 * dy
+    dx, du, dh_next = np.zeros_like(x), np.zeros_like(u), np.zeros_like(hs[0])
+    for t in reversed(range(len(x))):
+        dh = dv[t] + dh_next
+        dz = dh * (1 - hs[t + 1] ** 2)
+        dx[t] = dz
+        du += hs[t].T @ dz
+        dh_next = dz @ u.T
+    return dx, dh_next, du
+
+
+def case(rng):
+    return rng.normal(size=(4, 2, 3)), rng.normal(size=(2, 3)), rng.normal(size=(3, 3))
+
+
+CASES = {"states": case}
+"""
+)
 
 
 def proposed(text, check, lines=range(10_000)):
@@ -103,7 +164,49 @@ def test_only_what_is_bound_before_is_read(tmp_path):
 def test_the_right_statement_is_proposed(tmp_path, right, wrong, wanted):
     text = GATED.replace(right, wrong)
     assert text != GATED
-    file = tmp_path / "gated_wrong.py"
+    assert wanted in proposed_for(text, tmp_path)
+
+
+def proposed_for(text, tmp_path):
+    file = tmp_path / "wrong.py"
     file.write_text(text)
     (check,) = resolve(str(file))
-    assert wanted in proposed(text, check)
+    return proposed(text, check)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "wanted"),
+    [
+        (
+            "dx = da.transpose(1, 0, 2).reshape(T, D)",
+            "dx = da.reshape(T, D)",
+            "dx = da.transpose(1, 0, 2).reshape(x.shape)",
+        ),
+        (
+            "dm = (dy @ w.T).reshape(T, n, D // n).transpose(1, 0, 2)",
+            "dm = (dy @ w.T).reshape(T, D // n, n).transpose(2, 0, 1)",
+            "dm = (dy @ w.T).reshape((T, n, D // n)).transpose(1, 0, 2)",
+        ),
+        ("da = np.where(a > 0, dm, -dm)", "da = dm", "da = np.where(a > 0, dm, -dm)"),
+    ],
+)
+def test_sizes_and_choices_have_the_words_of_the_backward(tmp_path, right, wrong, wanted):
+    assert right in HEADS
+    assert wanted in proposed_for(HEADS.replace(right, wrong), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wanted"),
+    [
+        ("        dh_next = dz @ u.T\n", "du += hs[t].T @ dz; dh_next = dz @ u.T"),
+        (
+            "    dv = dv + 3 * dy\n",
+            "dv = dv + dy * 3; dx, du, dh_next = np.zeros_like(x), np.zeros_like(u), "
+            "np.zeros_like(hs[0])",
+        ),
+    ],
+)
+def test_lost_statements_of_states_and_outputs_are_proposed(tmp_path, right, wanted):
+    assert right in STATES
+    found = proposed_for(STATES.replace(right, ""), tmp_path)
+    assert wanted in found

@@ -15,6 +15,17 @@ from gradcheck.vjps import G, Rules
 HELPER = """
 def sigmoid(v):
     return 1 / (1 + np.exp(-v))
+
+
+def softmax(v):
+    e = np.exp(v - v.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def halves(v):
+    # the rows cut in two, all first halves before the second ones
+    n, d = v.shape
+    return v.reshape(n, 2, d // 2).transpose(1, 0, 2).reshape(2 * n, d // 2)
 """
 EXPRESSIONS = """
     x + r    r - x    x * r    r / x    x / r    -x    x ** 2    x ** 3    x ** p    2 ** 0.5 * x
@@ -31,6 +42,8 @@ EXPRESSIONS = """
     np.pad(x, ((1, 2), (0, 1)))    np.repeat(x, 3, axis=1)    np.dot(x, w)    np.outer(x[0], x[1])
     np.einsum('ij,jk->ki', x, w)    np.linalg.norm(x)    np.linalg.inv(x[:, :3])
     np.linalg.solve(x[:, :3], r[:, 0])    np.linalg.solve(r[:, :3], x)    np.multiply(x, r)
+    np.linalg.norm(x, axis=1)    np.linalg.norm(x, axis=0, keepdims=True) * x    softmax(x) * r
+    special.log_softmax(x, axis=0)    np.log(softmax(x))    halves(x)    softmax(x + v)
     x * v    v + x * r    x.sum(axis=0) * v    np.expand_dims(x, 0)    np.broadcast_to(x, (2, 3, 4))
 """
 LINES = EXPRESSIONS.strip().splitlines()
