@@ -1,11 +1,12 @@
-"""Expressions built of others: forms with capitals in them, products, names for names."""
+"""Expressions built of others: forms with capitals in them, products, sums, names for names."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradcheck.ingredients import changed
-from gradcheck.syntax import expression, literal
+from gradcheck.syntax import called, expression, literal, same
 
 
 def named(node: Any, names: Mapping[str, ast.expr]) -> Any:
@@ -68,3 +69,49 @@ def product(g: ast.expr, factor: ast.expr) -> ast.expr:
 
 def negative(g: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.USub(), g)
+
+
+def _counted(terms: Sequence[ast.expr]) -> list[tuple[ast.expr, int]]:
+    """Each term once, and how often it came."""
+    count = Counter(map(ast.dump, terms))
+    return [*{ast.dump(t): (t, count[ast.dump(t)]) for t in terms}.values()]
+
+
+def _either(a: ast.expr, b: ast.expr) -> ast.expr | None:
+    """The sum of an entry where something holds, and of another one where it does not."""
+    less = isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub)
+    inner = b.operand if isinstance(b, ast.UnaryOp) and less else b
+    for node in (a, inner):
+        if called(node) != "where" or len(getattr(node, "args", [])) != 3:
+            return None
+    (test, there, rest), (other, first, here) = a.args, inner.args  # type: ignore[attr-defined]
+    if not same(test, other) or literal(rest) != 0 or literal(first) != 0:
+        return None
+    return form_of("np.where(C, A, B)", C=test, A=there, B=negative(here) if less else here)
+
+
+def sum_of(terms: Sequence[ast.expr]) -> ast.expr:
+    """The sum of one term or more; those with a minus are taken away.
+
+    >>> ast.unparse(sum_of([expression("a"), expression("-b"), expression("c")]))
+    'a - b + c'
+    >>> ast.unparse(sum_of([expression("0.5 * a"), expression("b"), expression("0.5 * a")]))
+    'a + b'
+    >>> ast.unparse(sum_of([expression(t) for t in ("np.where(c, a, 0)", "-np.where(c, 0, b)")]))
+    'np.where(c, a, -b)'
+    """
+    first, *others = (
+        tidied(ast.BinOp(ast.Constant(n), ast.Mult(), t)) if n > 1 else t
+        for t, n in _counted(terms)
+    )
+    total = first
+    for n in others:
+        if (both := _either(total, n)) is not None:
+            total = both
+            continue
+        match n:
+            case ast.UnaryOp(ast.USub(), less):
+                total = ast.BinOp(total, ast.Sub(), less)
+            case _:
+                total = ast.BinOp(total, ast.Add(), n)
+    return total

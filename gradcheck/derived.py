@@ -12,8 +12,9 @@ from itertools import combinations
 import numpy as np
 
 from gradcheck.alike import Idea
-from gradcheck.built import named
-from gradcheck.derivation import CARRIED, LARGEST, Derivation, Ended, Forward, is_gradient, sum_of
+from gradcheck.built import named, sum_of
+from gradcheck.derivation import CARRIED, LARGEST, Derivation, is_gradient
+from gradcheck.forwards import Ended, Forward
 from gradcheck.ideas import Ideas
 from gradcheck.ingredients import File, size
 from gradcheck.looks import names_in

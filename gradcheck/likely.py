@@ -13,27 +13,15 @@ from gradcheck.factored import term
 from gradcheck.ingredients import SOFTMAX, changed, filled
 from gradcheck.looks import names_in
 from gradcheck.syntax import called, expression, literal, operand, with_args
+from gradcheck.vjps_of_calls import SLOPES as OF_FUNCTIONS
+from gradcheck.vjps_of_calls import slope
 
 SLOPES = ("1 - {0} ** 2", "{0} * (1 - {0})", "({0} > 0)")
 GROWN = ("_ / {0}", "_ / {0}[:, None]", "_ * {0}[:, None]", "{0}.T @ _", "_ @ {0}.T")
 COUNTED = ("{0}.shape[0]", "{0}.shape[1]", "{0}.shape[-1]", "{0}.size", "{0}.size // {0}.shape[1]")
 ALONG = ("axis=-1, keepdims=True", "axis=0, keepdims=True")
 MOST = 24  # orders of a shape
-# what is done to a value in the forward, and the slope of that
-DERIVED = {
-    "abs": "np.sign({0})",
-    "absolute": "np.sign({0})",
-    "arctan": "1 / (1 + {0} ** 2)",
-    "cos": "-np.sin({0})",
-    "cosh": "np.sinh({0})",
-    "exp": "np.exp({0})",
-    "expm1": "np.exp({0})",
-    "log1p": "1 / (1 + {0})",
-    "sin": "np.cos({0})",
-    "sinh": "np.cosh({0})",
-    "sqrt": "0.5 / np.sqrt({0})",
-    "square": "2 * {0}",
-}
+KNOWN = {"tanh", "sigmoid", "expit"}  # of what these gave, the slope is one of SLOPES
 
 
 def likely(
@@ -188,11 +176,14 @@ def _axes(node: ast.expr) -> tuple[int, ...]:
 def slopes(arrays: Sequence[str], functions: Iterable[str]) -> list[ast.expr]:
     """Slopes of activations at some arrays, and of `functions` that the forward may apply.
 
-    >>> [ast.unparse(n) for n in slopes(["h"], ["sin"])]
-    ['1 - h ** 2', 'h * (1 - h)', 'h > 0', 'np.cos(h)']
+    >>> [ast.unparse(n) for n in slopes(["h"], ["sin", "exp"])]
+    ['1 - h ** 2', 'h * (1 - h)', 'h > 0', 'np.cos(h)', 'np.exp(h)']
     """
-    forms = [*SLOPES, *dict.fromkeys(DERIVED[f] for f in functions if f in DERIVED)]
-    return [expression(form.format(name)) for name in arrays for form in forms]
+    found = [expression(form.format(name)) for name in arrays for form in SLOPES]
+    for f in (f for f in functions if f in OF_FUNCTIONS and f not in KNOWN):
+        for x in arrays:
+            found.append(slope(f, expression(x), expression(f"np.{f}({x})")))
+    return found
 
 
 def grown(

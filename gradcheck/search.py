@@ -18,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.by_value import by_value
 from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.checks import check_subject
-from gradcheck.cropped import crops, reshapes
-from gradcheck.derivation import Scope, activations
 from gradcheck.derived import derived
 from gradcheck.edits import KINDS, Edit, edits
+from gradcheck.ended import ended, forward_of
+from gradcheck.forwards import activations
 from gradcheck.implied import of_edit
-from gradcheck.ingredients import File, Ingredients, size
-from gradcheck.inside import inside
+from gradcheck.ingredients import File
 from gradcheck.instrument import reach
 from gradcheck.limits import as_text, limited
-from gradcheck.missing import ending, known, shapes, sums
+from gradcheck.missing import ending
 from gradcheck.schema import Variant, compiled, located, merged
 from gradcheck.streams import MISSING, cached, few, ideas, rules, suggested, untouched, valued
 from gradcheck.subjects import Adapted, Subject, made_of
@@ -189,36 +189,10 @@ class Search:
         file, several = File(self.text), list[list[tuple[ast.expr, bool]]]()
         if len(self.wrong.arguments) <= FEW:
             with contextlib.suppress(Exception), limited(VALUED):
-                for found in self.by_value(file, lines):
+                for found in by_value(file, self.backwards[0], lines, self.draw, self.wrong):
                     several.append(found)
         for found in several:
             yield from self.larger(self.backwards[:1], lines, partial(valued, found=found))
-
-    def by_value(self, file: File, lines: set[int]) -> Iterator[list[tuple[ast.expr, bool]]]:
-        """For each wrong gradient, expressions and whether they are to be added to it."""
-        own, gradients = self.backwards[0], list[Any]()
-        function, dy = file.by_name[own.__qualname__], self.draw.probes[0][0]
-        scope = ending(own.__code__, lambda: gradients.extend(self.draw.gradients(dy)))
-        if scope is None:
-            return
-        given = Ingredients(file, function.node, function.fields)
-        values = known(given, scope)
-        named = [(k.node, k.value) for k in values[0]]
-        good, _ = self.draw.judged(tuple(gradients))
-        wrong = sorted(self.wrong.arguments & self.draw.truths.keys())
-        for i in wrong:
-            G = self.draw.truths[i]
-            parts = [*crops(G, named, values[1]), *reshapes(G, named, shapes(given, scope))]
-            yield [(n, False) for n in parts]
-        wholes = [e for s in given.statements if s.lineno in lines for e in _results(s)]
-        for i in wrong:
-            G = self.draw.truths[i]
-            if i in good:
-                found = [inside(e, good[i], G, scope, values) for e in wholes]
-                yield [(n, False) for several in found for n in several]
-            added = sums(G - good[i], *values) if i in good else []
-            both = (True, added), (False, sums(G, *values))
-            yield sorted([(n, more) for more, ns in both for n in ns], key=lambda n: size(n[0]))
 
     def asked(self, lines: set[int]) -> Iterator[list[Item]]:
         """What the forward of each backward asks of it."""
@@ -231,22 +205,17 @@ class Search:
                 continue
             found = list[Item]()
             with contextlib.suppress(Exception), limited(DERIVED):
-                first, *others = [self.ended(s, f, g) for s in (self.base, *self.others[:1])]
+                dy = self.draw.probes[0][0]
+                first, *others = [
+                    ended(s, dy if s is self.base else tuple(map(np.ones_like, s.run().y)), f, g)
+                    for s in (self.base, *self.others[:1])
+                ]
                 there, here = zip(first, *others[:1] or [(None, None)], strict=True)
                 if first[0] and first[1]:
                     new = derived(file, f.__qualname__, lines, forward.node, there, here)
                     for k, i in enumerate(islice(new, MOST)):
                         found.append(Item(f, (i.at, i.new), i.edit, (True, i.grows > GROWTH, k)))
             yield found
-
-    def ended(
-        self, subject: Subject, backward: FunctionType, forward: FunctionType
-    ) -> tuple[Scope | None, Scope | None]:
-        """The forward and the backward of a subject as they end."""
-        ran = subject.run()
-        dy = self.draw.probes[0][0] if subject is self.base else tuple(map(np.ones_like, ran.y))
-        there = ending(forward.__code__, subject.run, once=False)
-        return there, ending(backward.__code__, lambda: subject.gradients(dy, ran), once=False)
 
     @cached_property
     def slopes(self) -> tuple[Any, ...]:
@@ -260,12 +229,10 @@ class Search:
 
     def forward_of(self, f: FunctionType) -> FunctionType | None:
         """The forward that a backward belongs to, if one does."""
-        if f is self.backwards[0]:
-            own = [g for g in self.forwards if g.__name__ == self.job.forward]
-            return next(iter(own), self.forwards[-1] if self.forwards else None)
-        stem = f.__qualname__.removesuffix("_backward").removesuffix("_bwd")
-        names = (stem, f"{stem}_forward", f"{stem}_fwd", stem.replace("backward", "forward"))
-        return next((g for g in self.forwards if g.__qualname__ in names and g is not f), None)
+        if f is not self.backwards[0]:
+            return forward_of(f, self.forwards)
+        own = [g for g in self.forwards if g.__name__ == self.job.forward]
+        return next(iter(own), self.forwards[-1] if self.forwards else None)
 
     def larger(
         self, functions: list[FunctionType], lines: set[int], made: Callable, text: str = ""
@@ -435,12 +402,6 @@ class Search:
         except BaseException:
             return False
         return True
-
-
-def _results(stmt: ast.stmt) -> list[ast.expr]:
-    """What is assigned, or each of what is returned."""
-    value = getattr(stmt, "value", None)
-    return getattr(value, "elts", [value]) if isinstance(value, ast.expr) else []
 
 
 def _functions(subject: Subject, job: Job, module: ModuleType) -> Adapted:

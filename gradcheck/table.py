@@ -103,8 +103,9 @@ def _explain(console: Console, r: Report) -> None:
         for row in f.fix.diff.splitlines() if f.fix else ():
             style = DIFF.get(row[:1], "dim") if row[:3] not in ("+++", "---") else "dim"
             console.print(Text(f"    {row}", style=style), soft_wrap=True)
-    first, *others = dict.fromkeys(f"d{f.argument}" for f in r.findings if f.argument) or [""]
-    if mended and first and others:
+    own = {None, *(f.argument for f in r.findings[:1])}
+    others = dict.fromkeys(f"d{f.argument}" for f in r.findings if f.argument not in own)
+    if mended and others:
         console.print(Text(f"  it mends {', '.join(others)} too"), soft_wrap=True)
     if r.case:
         words = f"  at {describe(r.case)}, seed {r.seed}{'; in Python:' * bool(r.script)}"

@@ -7,7 +7,8 @@ import pytest
 from scipy import special
 
 from gradcheck.built import named
-from gradcheck.derivation import Forward, is_gradient
+from gradcheck.derivation import is_gradient
+from gradcheck.forwards import Forward
 from gradcheck.ingredients import File
 from gradcheck.syntax import expression
 from gradcheck.vjps import G, Rules
