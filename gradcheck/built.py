@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from gradcheck.ingredients import changed
@@ -18,15 +19,18 @@ def named(node: Any, names: Mapping[str, ast.expr]) -> Any:
 
 
 def tidied(node: ast.expr) -> ast.expr:
-    """A product with its numbers multiplied out.
+    """A product with its numbers multiplied out, and without parentheses of its own.
 
-    >>> [ast.unparse(tidied(expression(t))) for t in ("dy * (0.5 * reg) * (2 * w)", "2 * (a + b)")]
-    ['dy * reg * w', '2 * (a + b)']
+    >>> texts = "dy * (0.5 * reg) * (2 * w)", "2 * (a + b)", "dy * (o * (1 - o))"
+    >>> [ast.unparse(tidied(expression(t))) for t in texts]
+    ['dy * reg * w', '2 * (a + b)', 'dy * o * (1 - o)']
     """
     factors = [*_factors(node, False)]
     numbers = [(literal(n), below) for n, below in factors if isinstance(literal(n), (int, float))]
     if len(numbers) < 2 or any(below and not n for n, below in numbers):
-        return node
+        if len(factors) < 3 or any(below or literal(n) == -1 for n, below in factors):
+            return node
+        return reduce(product, (n for n, _ in factors))
     number = 1.0
     for n, below in numbers:
         number = number / n if below else number * n
