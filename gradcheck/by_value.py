@@ -29,7 +29,8 @@ def by_value(
     if scope is None:
         return
     given = Ingredients(file, function.node, function.fields)
-    values = known(given, scope)
+    arrays, numbers = known(given, scope)
+    values = arrays, {t: n for t, n in numbers.items() if t not in given.steps}  # these are over
     named = [(k.node, k.value) for k in values[0]]
     good, _ = draw.judged(tuple(gradients))
     sought = sorted(wrong.arguments & draw.truths.keys())

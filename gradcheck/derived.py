@@ -19,7 +19,7 @@ from gradcheck.ideas import Ideas
 from gradcheck.ingredients import File, size
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
-from gradcheck.sites import is_whole, values
+from gradcheck.sites import Site, is_whole, values
 from gradcheck.syntax import called, expression, is_a
 from gradcheck.vjps import G, Share
 
@@ -51,55 +51,58 @@ def derived(
             made = Derivation(source, work.given, here, work.given.function.body[-1])
             for lost in _of_slopes(made, source):
                 after = ast.unparse(lost.targets[0]) not in names_in(stmt)
-                yield work.inserted(stmt, _placed(lost, stmt), after=after)
+                yield _inserted(work, lost, stmt, after)
         made = Derivation(source, work.given, here, stmt)
         outer = first is not None and stmt.col_offset == first.col_offset
         for lost in _of_outputs(made, source) if outer else _carried(made, source):
-            yield work.inserted(stmt, _placed(lost, stmt), after=not outer)
+            yield _inserted(work, lost, stmt, not outer)
         for site in values(stmt):
-            if not is_whole(site, stmt) or isinstance(site.node, ast.Tuple):
-                continue
-            target = _target(stmt, site.node)
-            shape = np.shape(evaluated(expression(target), here[0])) if target else ()
-            for node in made.of_parts(shape) if shape and isinstance(stmt, ast.Assign) else ():
-                grows = size(node) - size(site.node)
-                yield replace(work.idea("name", stmt, site, node), grows=grows)
-            for v in _of_whom(made, source, stmt, site.node, target):
-                shares = made.shares(v)
-                flat = [s for ways in shares for s in ways]
-                steps = {*work.given.steps}  # an entry of one step is a value by itself
-                plain = [s.node for s in flat if s.index is None or names_in(s.index) <= steps]
-                wholes = [*plain, *_sums(shares)]
-                for way in (0, -1):
-                    if (total := made.total(v, way=way)) is not None:
-                        wholes.append(total)
-                for node in wholes:
-                    grows = size(node) - size(site.node)
-                    yield replace(work.idea("name", stmt, site, node), grows=grows)
-                for node in plain:
-                    new = sum_of([site.node, node])
-                    yield replace(work.idea("term", stmt, site, new), grows=size(node))
+            if is_whole(site, stmt) and not isinstance(site.node, ast.Tuple):
+                target = _target(stmt, site.node)
+                yield from _wholes(work, made, source, stmt, site, target)
                 if target and not isinstance(stmt, ast.Return):
-                    for more in (m for s in flat for m in _statements(_bare(target), s)):
-                        yield work.inserted(stmt, _placed(more, stmt), after=True)
-            if target and not isinstance(stmt, ast.Return):
-                for more in _passed_on(made, source, _bare(target)):
-                    yield work.inserted(stmt, _placed(more, stmt), after=True)
-        if (
-            first and stmt.col_offset > first.col_offset
-        ):  # in a loop, or what is done on a condition
-            for lost in _carried(made, source):
-                yield work.inserted(stmt, _placed(lost, stmt), after=True)
-        for slope in _slopes(made, source):
-            for site in values(stmt):
-                factor = is_a(site.parent, ast.Mult) and not isinstance(site.node, ast.Constant)
-                if factor or is_whole(site, stmt):
-                    yield work.idea("name", stmt, site, slope)
-                term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
-                term |= called(site.parent) == "where"
-                if (term or is_whole(site, stmt)) and not isinstance(site.node, ast.Tuple):
-                    new = ast.BinOp(site.node, ast.Mult(), slope)
-                    yield work.idea("factor", stmt, site, new)
+                    for more in _passed_on(made, source, _bare(target)):
+                        yield _inserted(work, more, stmt, True)
+        yield from _factors(work, _slopes(made, source), stmt)
+
+
+def _wholes(
+    work: Ideas, made: Derivation, source: Forward, stmt: ast.stmt, site: Site, target: str
+) -> Iterator[Idea]:
+    """What is assigned or returned, as the forward asks for it; the same with a share more."""
+    shape = np.shape(evaluated(expression(target), made.here)) if target else ()
+    wholes = [*made.of_parts(shape)] if shape and isinstance(stmt, ast.Assign) else []
+    plain, later = list[ast.expr](), list[Share]()
+    steps = {*work.given.steps}  # an entry of one step is a value by itself
+    for v in _of_whom(made, source, stmt, site.node, target):
+        shares = made.shares(v)
+        flat = [s for ways in shares for s in ways]
+        own = [s.node for s in flat if s.index is None or names_in(s.index) <= steps]
+        totals = [made.total(v, way=way) for way in (0, -1)]
+        wholes += [*own, *_sums(shares), *(t for t in totals if t is not None)]
+        plain, later = plain + own, later + flat
+    for node in wholes:
+        yield replace(work.idea("name", stmt, site, node), grows=size(node) - size(site.node))
+    for node in plain:
+        new = sum_of([site.node, node])
+        yield replace(work.idea("term", stmt, site, new), grows=size(node))
+    if target and not isinstance(stmt, ast.Return):
+        for more in (m for s in later for m in _statements(_bare(target), s)):
+            yield _inserted(work, more, stmt, True)
+
+
+def _factors(work: Ideas, slopes: list[ast.expr], stmt: ast.stmt) -> Iterator[Idea]:
+    """A slope for a factor, or for the whole; as a factor more of a term."""
+    for slope in slopes:
+        for site in values(stmt):
+            factor = is_a(site.parent, ast.Mult) and not isinstance(site.node, ast.Constant)
+            if factor or is_whole(site, stmt):
+                yield work.idea("name", stmt, site, slope)
+            term = is_a(site.parent, ast.Add) or is_a(site.parent, ast.Sub)
+            term |= called(site.parent) == "where"
+            if (term or is_whole(site, stmt)) and not isinstance(site.node, ast.Tuple):
+                new = ast.BinOp(site.node, ast.Mult(), slope)
+                yield work.idea("factor", stmt, site, new)
 
 
 def _of_slopes(made: Derivation, source: Forward) -> Iterator[ast.Assign]:
@@ -228,7 +231,7 @@ def _places(index: ast.expr) -> str:
     return ", ".join(ast.unparse(ast.fix_missing_locations(p)) for p in parts)
 
 
-def _placed(new: ast.stmt, stmt: ast.stmt) -> ast.stmt:
+def _inserted(work: Ideas, new: ast.stmt, stmt: ast.stmt, after: bool) -> Idea:
     for n in ast.walk(new):
         ast.copy_location(n, stmt)
-    return new
+    return replace(work.inserted(stmt, new, after=after), grows=size(new.value))  # type: ignore[attr-defined]

@@ -377,8 +377,11 @@ class Ideas:
     def replaced(self, stmt: ast.stmt, expressions: list[ast.expr]) -> Iterator[Idea]:
         """Another expression in the place of one."""
         for site in values(stmt):
-            if not (isinstance(site.node, ast.Tuple) and isinstance(stmt, ast.Return)):
-                for new in expressions:
+            if isinstance(site.node, ast.Tuple) and isinstance(stmt, ast.Return):
+                continue
+            cut = isinstance(site.parent, ast.Subscript) and site.field == "value"
+            for new in expressions:
+                if not (cut and is_sliced(new)):  # what is cut twice fits by chance
                     yield self.idea("name", stmt, site, new)
 
     def joined(

@@ -41,7 +41,7 @@ CONTRACT = tuple(_CONTRACT.split())
 CHECKED = 30.0  # seconds for the full check of a candidate
 DRAWS = 4  # fresh ones, on which every survivor must be right
 CACHED = ("condition", "function", "shift")  # edits of what is cached
-GROWTH = 16  # nodes by which an edit is larger than what it replaces, and waits for others
+GROWTH = 16, 40  # nodes by which an edit is larger than what it replaces, and waits for others
 DERIVED = 1.0  # seconds for what the forward asks for
 MOST = 3000  # edits of that kind
 VALUED = 1.5  # seconds for what is sought by its value
@@ -111,7 +111,7 @@ class Search:
         likelier = self.larger(self.backwards, wanted or first, throughout)
         lacks = bool(self.job.kinds) and {*self.job.kinds} <= {*MISSING["term"]}
         asked = [*self.asked(wanted or first)] if lacks else []
-        yield ([i for i in items if not i.order[1]] for items in asked)
+        yield ([i for i in items if i.order[1] == 0] for items in asked)
         yield from (*put_in, likelier) if lacks else (likelier, *put_in)
         only = [f for f in self.forwards if f not in self.backwards]
         kept = [i for f in only for i in self.listed(f, self.text, self.returns | wanted)]
@@ -119,7 +119,7 @@ class Search:
         yield self.larger(only, self.returns, cached)
         if not lacks:
             asked = [*self.asked(wanted or first)]
-            yield ([i for i in items if not i.order[1]] for items in asked)
+            yield ([i for i in items if i.order[1] == 0] for items in asked)
         yield self.seconds(twice=True)
         yield self.larger(self.backwards, wanted, called_for)
         yield self.larger(self.backwards, wanted or first, rules)
@@ -128,13 +128,14 @@ class Search:
         first = first | wanted
         then, rest = then - wanted, rest - wanted
         yield self.valued(first | then)
-        yield ([i for i in items if i.order[1]] for items in asked)
+        yield ([i for i in items if i.order[1] == 1] for items in asked)
         if part - wanted:  # of several mistakes, each in a line that moves some of the gradients
             yield [[i for f in self.backwards for i in self.listed(f, self.text, part - wanted)]]
         yield self.larger(self.backwards, (first | then) - wanted, throughout)
         yield self.seconds(called_for)
         yield self.larger(self.backwards, first - wanted, rules)
         yield self.larger(self.backwards, first, small)
+        yield ([i for i in items if i.order[1] == 2] for items in asked)
         yield self.seconds()
         if self.job.kinds:  # else it raises, in a line that moves nothing
             yield self.larger(self.backwards, first, large)
@@ -214,7 +215,8 @@ class Search:
                 if first[0] and first[1]:
                     new = derived(file, f.__qualname__, lines, forward.node, there, here)
                     for k, i in enumerate(islice(new, MOST)):
-                        found.append(Item(f, (i.at, i.new), i.edit, (True, i.grows > GROWTH, k)))
+                        waits = sum(i.grows > limit for limit in GROWTH)
+                        found.append(Item(f, (i.at, i.new), i.edit, (True, waits, k)))
             yield found
 
     @cached_property
