@@ -7,8 +7,9 @@ import numpy as np
 
 from gradcheck.about import About
 from gradcheck.factored import Changed, Term, changed, expanded, term, terms
-from gradcheck.looks import is_slope, names_in, targets_of, values_in
+from gradcheck.looks import is_derivative, is_slope, names_in, targets_of, values_in
 from gradcheck.syntax import REDUCTIONS, called, literal, same
+from gradcheck.vjps_of_calls import of_sigmoid
 
 TINY = 0.01
 DERIVATIVES = {"sigmoid", "expit", "logistic", "cos", "exp"}  # of softplus, sin, exp
@@ -166,7 +167,7 @@ def _of_factors(factors: Factors, lost: bool, parents: tuple, about: About, whol
     if all(map(about.is_mask, nodes)):
         compared = all(_is_slope_of_relu(n, about) for n in nodes)
         return "activation-derivative-missing" if compared and lost else "mask"
-    if any(is_slope(n) or called(n) in DERIVATIVES for n in nodes):
+    if any(map(_is_slope, nodes)):
         return "activation-derivative-missing" if lost else "extra-term"
     if lost and any(map(about.is_slope, nodes)):
         return "activation-derivative-missing"
@@ -176,6 +177,12 @@ def _of_factors(factors: Factors, lost: bool, parents: tuple, about: About, whol
 def _are_less(nodes: list[ast.expr]) -> bool:
     """Whether they are a size less one, which is no count of what is summed."""
     return any(isinstance(n, ast.BinOp) and isinstance(n.op, (ast.Sub, ast.Add)) for n in nodes)
+
+
+def _is_slope(node: ast.expr) -> bool:
+    """Whether a factor is written as a slope: 1 - h^2, gelu_grad(z), the sigmoid of softplus."""
+    helper = called(node) in DERIVATIVES or is_derivative(called(node))
+    return is_slope(node) or helper or of_sigmoid(node) is not None
 
 
 def _is_slope_of_relu(node: ast.expr, about: About) -> bool:
