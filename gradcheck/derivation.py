@@ -168,9 +168,10 @@ class Derivation:
         nodes += [n for n in counted if type(evaluated(n, self.here)) is int]
         for node, value in self.values:
             nodes += [form_of(f"X.shape[{axis}]", X=node) for axis in range(np.ndim(value))]
+        both = self.again is not None and self.forward.again is not None
+        scopes = [self.here, self.again] if both else [self.here]
         for node in nodes:
-            scopes = [self.here, *filter(None, (self.again,) * bool(self.forward.again))]
-            found.setdefault(tuple(evaluated(node, s) for s in scopes), node)
+            found.setdefault(tuple(evaluated(node, s) for s in scopes if s), node)
         return found
 
     def cotangents(self, u: str, seen: frozenset[str]) -> list[ast.expr]:

@@ -210,19 +210,18 @@ def _sums(shares: list[list[Share]]) -> Iterator[ast.expr]:
 
 def _statements(target: str, share: Share) -> Iterator[ast.stmt]:
     """What adds a share to what is assigned."""
-    words = ast.unparse(ast.fix_missing_locations(share.node))
-    if share.index is None:
-        yield ast.parse(f"{target} += {words}").body[0]
+    node = ast.fix_missing_locations(share.node)
+    less = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    words = ast.unparse(node.operand if isinstance(node, ast.UnaryOp) and less else node)
+    sign, index = "-" if less else "+", _places(share.index) if share.index else ""
+    if not index:
+        yield ast.parse(f"{target} {sign}= {words}").body[0]
         if target.isidentifier():  # where it is dy, which is not to be written into
-            yield ast.parse(f"{target} = {target} + {words}").body[0]
-    elif words.startswith("-"):
-        index = _places(share.index)
-        yield ast.parse(f"{target}[{index}] -= {words[1:]}").body[0]
-    else:
-        index = _places(share.index)
-        yield ast.parse(f"{target}[{index}] += {words}").body[0]
-        if not re.search("[:]", index):
-            yield ast.parse(f"np.add.at({target}, {index}, {words})").body[0]
+            yield ast.parse(f"{target} = {target} {sign} ({words})").body[0]
+        return
+    yield ast.parse(f"{target}[{index}] {sign}= {words}").body[0]
+    if not re.search("[:]", index) and not less:
+        yield ast.parse(f"np.add.at({target}, {index}, {words})").body[0]
 
 
 def _places(index: ast.expr) -> str:

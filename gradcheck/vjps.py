@@ -109,6 +109,8 @@ class Rules:
                     return whole if size(whole) <= INLINED else None
                 case _:
                     return None
+            if any(size(n) > INLINED for n in names.values()):
+                return None
         return None
 
     def _pulled(
