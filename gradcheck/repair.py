@@ -214,39 +214,8 @@ def _rank(right: Right) -> tuple:
     distance = sum(_distance(e.before, e.after) for e in made)
     # where one of several results is assigned, rather than where all are returned
     distance += RETURNED * sum(map(_returns_a_name, made))
-    # of edits as small as each other: where a step may have been left out; not one that makes up
-    # for another by a factor of the whole; not what is returned
-    scales = all(map(_scales, made))
-    returned = any(e.before.startswith("return") for e in made)
-    likelier = not any(map(_is_alias, made)), scales, returned
-    # and the last, as what comes before it may be right as it is; but of factors the first
-    line = made[0].line if scales else -made[0].line
-    return len(made), bare, int(distance / ABOUT), *likelier, line, distance, *right.order
-
-
-def _scales(edit: enumerated.Edit) -> bool:
-    """Whether what is assigned, or one of what is returned, is multiplied or negated as a whole."""
-    old, new = map(_wholes, (edit.before, edit.after))
-    pairs = [(a, b) for a, b in zip(old, new, strict=False) if ast.dump(a) != ast.dump(b)]
-    if len(old) != len(new) or len(pairs) != 1:
-        return False
-    match pairs[0]:
-        case a, ast.BinOp(left, ast.Mult() | ast.Div(), right):
-            return ast.dump(a) in (ast.dump(left), ast.dump(right))
-        case a, ast.UnaryOp(ast.USub(), b):
-            return ast.dump(a) == ast.dump(b)
-    return False
-
-
-def _wholes(text: str) -> list[ast.expr]:
-    """What a statement assigns, or each of what it returns."""
-    with suppress(SyntaxError):
-        match ast.parse(text).body:
-            case [ast.Return(ast.Tuple(elts))]:
-                return elts
-            case [ast.Assign(_, value) | ast.Return(ast.expr() as value)]:
-                return [value]
-    return []
+    # of edits as small as each other the last: what comes before it may be right as it is
+    return len(made), bare, int(distance / ABOUT), -made[0].line, distance, *right.order
 
 
 def _is_alias(edit: enumerated.Edit) -> bool:
@@ -256,12 +225,19 @@ def _is_alias(edit: enumerated.Edit) -> bool:
 
 def _returns_a_name(edit: enumerated.Edit) -> bool:
     """Whether one of several results that are returned is no longer as it was named."""
-    if not edit.before.startswith("return"):
-        return False
-    old, new = ([*map(ast.unparse, _wholes(text))] for text in (edit.before, edit.after))
+    old, new = ([*_results(text)] for text in (edit.before, edit.after))
     if len(old) < 2 or len(old) != len(new):
         return len(old) > 1
     return any(a != b and a.isidentifier() for a, b in zip(old, new, strict=True))
+
+
+def _results(text: str) -> list[str]:
+    """What a return says is returned."""
+    with suppress(SyntaxError):
+        match ast.parse(text).body:
+            case [ast.Return(ast.Tuple(elts))]:
+                return [*map(ast.unparse, elts)]
+    return []
 
 
 def _numbers(text: str) -> set[str]:
