@@ -3,16 +3,22 @@
 from collections.abc import Sequence
 from types import FunctionType
 
+import numpy as np
+
 from gradcheck.forwards import Scope
 from gradcheck.missing import ending
 from gradcheck.subjects import Subject
 
 
 def ended(
-    subject: Subject, dy: tuple, backward: FunctionType, forward: FunctionType
+    subject: Subject, backward: FunctionType, forward: FunctionType, dy: tuple | None = None
 ) -> tuple[Scope | None, Scope | None]:
-    """Globals and locals of the forward and of the backward; None for one that does not end."""
+    """Globals and locals of the forward and of the backward; None for one that does not end.
+
+    `dy` is of ones where none is given.
+    """
     ran = subject.run()
+    dy = tuple(map(np.ones_like, ran.y)) if dy is None else dy
     there = ending(forward.__code__, subject.run, once=False)
     return there, ending(backward.__code__, lambda: subject.gradients(dy, ran), once=False)
 

@@ -8,7 +8,6 @@ import ast
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice, zip_longest
@@ -206,12 +205,9 @@ class Search:
                 continue
             found = list[Item]()
             with contextlib.suppress(Exception), limited(DERIVED):
-                dy = self.draw.probes[0][0]
-                first, *others = [
-                    ended(s, dy if s is self.base else tuple(map(np.ones_like, s.run().y)), f, g)
-                    for s in (self.base, *self.others[:1])
-                ]
-                there, here = zip(first, *others[:1] or [(None, None)], strict=True)
+                first = ended(self.base, f, g, self.draw.probes[0][0])
+                others = [ended(s, f, g) for s in self.others[:1]] or [(None, None)]
+                there, here = zip(first, *others, strict=True)
                 if first[0] and first[1]:
                     new = derived(file, f.__qualname__, lines, forward.node, there, here)
                     for k, i in enumerate(islice(new, MOST)):
@@ -353,7 +349,7 @@ class Search:
     def outcome(self, candidate: Candidate | None, draw: Draw | None = None) -> Wrong:
         """What is wrong with a candidate in place of the original."""
         draw = draw or self.draw
-        installed = candidate.installed() if candidate else nullcontext()
+        installed = candidate.installed() if candidate else contextlib.nullcontext()
         try:
             with installed, limited(self.limit):
                 return draw.wrong(candidate is not None and self.runs_forward(candidate))
@@ -363,8 +359,9 @@ class Search:
     def raises(self, candidate: Candidate | None) -> bool:
         """Whether it raises where numbers in dy are arrays: np.float64(2) passes for a dtype."""
         dy = tuple(map(np.asarray, self.draw.probes[0][0]))
+        installed = candidate.installed() if candidate else contextlib.nullcontext()
         try:
-            with candidate.installed() if candidate else nullcontext(), limited(self.limit):
+            with installed, limited(self.limit):
                 self.draw.gradients(dy)
         except BaseException:  # whatever it is
             return True

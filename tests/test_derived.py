@@ -6,8 +6,8 @@ import pytest
 from gradcheck.corpus import FOLDER
 from gradcheck.derived import derived
 from gradcheck.discovery import resolve
+from gradcheck.ended import ended
 from gradcheck.ingredients import File
-from gradcheck.missing import ending
 
 MODULES = [
     *("activations", "affine", "attention", "batch_norm", "conv_im2col", "contractions", "gru"),
@@ -117,17 +117,13 @@ CASES = {"states": case}
 
 def proposed(text, check, lines=range(10_000)):
     """The statements that are proposed for a pair's backward."""
-    subject = next(iter(check.subjects(0, False)))
-    file = File(text)
-    f, g = subject.backward, subject.forward
-    dy = tuple(np.random.default_rng(0).standard_normal(np.shape(v)) for v in subject.run().y)
-    there = ending(g.__code__, subject.run, once=False)
-    here = ending(f.__code__, lambda: subject.gradients(dy, subject.run()), once=False)
+    first, *others = check.subjects(0, False)
+    f, g, file = first.backward, first.forward, File(text)
+    another = [s for s in others if s.arrays[0].shape != first.arrays[0].shape][:1]
+    several = [ended(s, f, g) for s in (first, *another)]
+    there, here = zip(*several, *[(None, None)] * (not another), strict=True)
     node = file.by_name[g.__qualname__].node
-    return [
-        i.edit().after
-        for i in derived(file, f.__qualname__, lines, node, (there, None), (here, None))
-    ]
+    return [i.edit().after for i in derived(file, f.__qualname__, lines, node, there, here)]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -193,6 +189,14 @@ def proposed_for(text, tmp_path):
 def test_sizes_and_choices_have_the_words_of_the_backward(tmp_path, right, wrong, wanted):
     assert right in HEADS
     assert wanted in proposed_for(HEADS.replace(right, wrong), tmp_path)
+
+
+def test_sizes_that_are_equal_by_chance_are_told_apart_at_other_sizes(tmp_path):
+    right = "dm = (dy @ w.T).reshape(T, n, D // n).transpose(1, 0, 2)"
+    text = HEADS.replace(right, "dm = (dy @ w.T).reshape(T, D // n, n).transpose(2, 0, 1)")
+    text = text.replace("rng.choice([3, 5])", "rng.choice([5, 2])")  # 2 first, as heads
+    found = proposed_for(text, tmp_path)
+    assert "dm = (dy @ w.T).reshape((T, n, D // n)).transpose(1, 0, 2)" in found
 
 
 @pytest.mark.parametrize(
