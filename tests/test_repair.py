@@ -1,12 +1,18 @@
 """Wrong backwards are repaired as their authors would; right ones are left alone."""
 
+import signal
+
 import numpy as np
 import pytest
 
-from gradcheck import discovery
+from gradcheck import discovery, loading
+from gradcheck.candidates import Item
 from gradcheck.checks import check_subject
-from gradcheck.repair import applied, apply, repair
+from gradcheck.edits import Edit
+from gradcheck.limits import late
+from gradcheck.repair import _job, applied, apply, repair
 from gradcheck.report import Fix
+from gradcheck.search import Search
 
 HEAD = "import numpy as np\n\n\n"
 DENSE = """
@@ -286,6 +292,46 @@ def test_a_fit_at_one_size_only_is_refused(tmp_path):
     elsewhere = subjects(tmp_path / "other.py", HEAD + SQUARE.format("dy", 5), "scaled")
     found = repair([drawn[0], *elsewhere], clock=600.0)
     assert found is None or "/ 4" not in found.edits[0].after
+
+
+MEAN = (
+    HEAD
+    + """
+def mean(x):
+    return np.mean(x), (x,)
+
+
+def mean_backward(dloss, cache):
+    (x,) = cache
+    g = np.ones(x.shape)
+    return g * dloss
+
+
+CASES = {"mean": lambda rng: (rng.normal(size=(3, 4)),)}
+"""
+)
+
+
+@pytest.mark.parametrize(("dtype", "right"), [("", True), (", dloss", False)])
+def test_a_number_in_the_place_of_a_dtype_is_refused(tmp_path, monkeypatch, dtype, right):
+    monkeypatch.setattr(Search, "stages", lambda self: iter([]))
+    file, before = tmp_path / "mean_of_all.py", "g = np.ones(x.shape)"
+    job = _job(subjects(file, MEAN, "mean"), (), (), 60.0, 0)
+    old = signal.signal(signal.SIGPROF, late)
+    try:
+        search = Search(job, loading.load(file), lambda *_: None)
+        search.run()
+        after = f"g = np.ones(x.shape{dtype}) / x.size"
+        source = search.text.replace(before, after)
+        line = search.text[: search.text.index(before)].count("\n") + 1
+        edit = Edit("name", line, before, after, source, search.text.index(before))
+        search.stage = ""
+        item = Item(search.backwards[0], None, lambda: edit, (False, 0, 0))
+        (candidate,) = search.candidates([item])
+        assert not search.outcome(candidate)
+        assert search.confirmed(candidate) == right
+    finally:
+        signal.signal(signal.SIGPROF, old)
 
 
 ENDLESS = """
