@@ -19,10 +19,10 @@ import numpy as np
 from gradcheck import layerwise, naming, placing
 from gradcheck import repair as repairing
 from gradcheck.checks import cotangent
+from gradcheck.judge import CONTRACT
 from gradcheck.report import Entry, Finding, Fix, Report
 from gradcheck.resized import resized
 from gradcheck.samples import Sample, take
-from gradcheck.search import CONTRACT
 from gradcheck.shapes import specs
 from gradcheck.subjects import Subject
 

@@ -33,6 +33,7 @@ ABOUT = 2  # characters by which edits may differ and be as small as each other
 UNENDED = "\\ No newline at end of file"  # as diff says it
 PATIENCE = 10.0  # seconds of silence after which a candidate sleeps
 RETURNED = 8  # characters that a change among several returned values counts more
+THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"  # small arrays need one
 WITHIN = "GRADCHECK_REPAIRING"  # set where a search runs, which must not start another
 
 
@@ -163,6 +164,7 @@ def _one_search(job: Job, deadline: float) -> tuple[list[Right] | None, str | No
     command = [sys.executable, "-P", "-c", "from gradcheck.repairing import main; main()"]
     here = str(Path(__file__).parent.parent)
     environment = os.environ | {WITHIN: "1", "PYTHONPATH": os.pathsep.join([here, *_given_path()])}
+    environment |= dict.fromkeys(THREADS, "1")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:
@@ -214,8 +216,12 @@ def _rank(right: Right) -> tuple:
     distance = sum(_distance(e.before, e.after) for e in made)
     # where one of several results is assigned, rather than where all are returned
     distance += RETURNED * sum(map(_returns_a_name, made))
+    meant = right.doubtful, -right.right, -right.named
+    # where an array gets another name, rather than where it is written into
+    copied = sum(e.after == f"{e.before}.copy()" for e in made)
     # of edits as small as each other the last: what comes before it may be right as it is
-    return len(made), bare, int(distance / ABOUT), -made[0].line, distance, *right.order
+    small = int(distance / ABOUT), -made[0].line, distance
+    return len(made), *meant, -copied, bare, *small, *right.order
 
 
 def _is_alias(edit: enumerated.Edit) -> bool:

@@ -4,6 +4,7 @@ A job comes in and messages go out, pickled, by standard input and output; what 
 prints is not heard. `gradcheck.repair` starts this, and ends it where a candidate hangs.
 """
 
+import gc
 import importlib
 import os
 import pickle
@@ -43,6 +44,7 @@ def _limit_memory() -> None:
 
 
 def main() -> None:
+    gc.set_threshold(100_000, 50, 50)  # trees are many, and have no cycles
     answers = os.fdopen(os.dup(1), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
@@ -59,10 +61,11 @@ def main() -> None:
 
     with np.errstate(all="ignore"):
         try:
-            search = Search(job, _module(job), trying)
+            module = _module(job)
             _limit_memory()
             if hasattr(signal, "setitimer"):
                 signal.signal(signal.SIGPROF, late)
+            search = Search(job, module, trying)
             say("done", search.run(), search.tried)
         except Exception as error:  # of ours: what candidates raise is caught
             say("broke", f"{type(error).__name__}: {error}")

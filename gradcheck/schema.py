@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
-from gradcheck.attributes import split
+from gradcheck.attributes import joined, split
 from gradcheck.edits import Edit
 
 CHOICE = "__gradcheck_choice__"
@@ -45,7 +45,7 @@ def merged(text: str, f: FunctionType, variants: dict[int, Variant]) -> CodeType
             beside = by_place.get((stmt.lineno, stmt.col_offset))
             if beside and not hasattr(stmt, "body"):
                 block[i] = _chosen(stmt, beside)
-    return _code(tree, f)
+    return _code(split(tree) if _has_attributes(text) else tree, f)
 
 
 def located(text: str, f: FunctionType, edits: list[Edit]) -> list[Variant | None]:
@@ -122,8 +122,15 @@ def _functions(text: str) -> list[tuple[str, int, int]]:
     return found
 
 
+@lru_cache(maxsize=512)
+def _has_attributes(text: str) -> bool:
+    """Whether variants may hold names that stand for attributes, which takes long to find out."""
+    names = (n.id for n in ast.walk(joined(ast.parse(text))) if isinstance(n, ast.Name))
+    return any("." in name for name in names)
+
+
 def _code(tree: ast.Module, f: FunctionType) -> CodeType:
-    made = compile(split(tree), f.__code__.co_filename, "exec", dont_inherit=True)
+    made = compile(tree, f.__code__.co_filename, "exec", dont_inherit=True)
     first = f.__code__.co_firstlineno
     codes = [
         c

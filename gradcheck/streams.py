@@ -7,9 +7,7 @@ from gradcheck.alike import Idea, alike, everywhere, popped
 from gradcheck.ideas import JOINED, MANY, Ideas
 from gradcheck.ingredients import File
 from gradcheck.sites import Site, values
-from gradcheck.syntax import (
-    expression,
-)
+from gradcheck.syntax import expression
 
 SPREAD = ":, None", "..., None"
 # the names of mistakes that are mended so
