@@ -1,6 +1,5 @@
 """What is checked: a pair of functions, its inputs, and the twin where there is one."""
 
-import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -160,8 +159,8 @@ def is_float(a: Any) -> bool:
 
 
 def copied(values: Any) -> tuple:
-    """Copies of arrays; everything else as it is."""
-    return tuple(copy.deepcopy(v) if isinstance(v, np.ndarray) else v for v in values)
+    """Copies of arrays, laid out in memory as they are; everything else as it is."""
+    return tuple(v.copy(order="K") if isinstance(v, np.ndarray) else v for v in values)
 
 
 def on_grid(a: Any) -> Any:
