@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations, islice
 
 from gradcheck.edits import Edit
-from gradcheck.ingredients import File, changed, filled
+from gradcheck.files import File
 from gradcheck.scope import distance, stored
 from gradcheck.sites import values
-from gradcheck.syntax import called, expression, is_a, literal, turned
+from gradcheck.syntax import called, changed, expression, filled, is_a, literal, turned
 
 PAIRS = 45  # of values that are exchanged in a statement
 TERMS = 200  # that are tried as one more of a sum

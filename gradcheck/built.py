@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from gradcheck.ingredients import changed
-from gradcheck.syntax import called, expression, literal, same
+from gradcheck.syntax import called, changed, expression, literal, same
 
 
 def named(node: Any, names: Mapping[str, ast.expr]) -> Any:

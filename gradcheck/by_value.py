@@ -6,9 +6,11 @@ from types import FunctionType
 from typing import Any
 
 from gradcheck.cropped import crops, reshapes
-from gradcheck.ingredients import File, Ingredients, size
+from gradcheck.files import File
+from gradcheck.ingredients import Ingredients
 from gradcheck.inside import inside
 from gradcheck.missing import ending, known, shapes, sums
+from gradcheck.syntax import size
 from gradcheck.trial import Draw, Wrong
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.ingredients import filled, size
-from gradcheck.syntax import expression
+from gradcheck.syntax import expression, filled, size
 
 Array = np.ndarray
 CLOSE = 1e-6  # of the largest entry
@@ -121,3 +120,12 @@ def _ends(end: int, n: int, counts: dict[str, int]) -> list[str]:
     sums = [f"{a} + {b}" for (a, p), (b, q) in pairs if p + q == end and a < b]
     less = [f"{a} - {b}" for (a, p), (b, q) in pairs if p - q == end]
     return [*names[:2], *back[:2], *sums[:2], *less[:2]]
+
+
+def from_the_front(array: ast.expr, axis: int, index: ast.expr) -> ast.expr:
+    """array[a : -b] along an axis as a : array.shape[axis] - b."""
+    match index:
+        case ast.Slice(lower, ast.UnaryOp(ast.USub(), b), step):
+            end = filled(expression(f"_.shape[{axis}]"), array)
+            return ast.Slice(lower, ast.BinOp(end, ast.Sub(), b), step)
+    return index

@@ -15,11 +15,11 @@ import numpy as np
 
 from gradcheck.built import form_of, named, sum_of, tidied
 from gradcheck.forwards import Ended, Forward
-from gradcheck.ingredients import Ingredients, changed, size
+from gradcheck.ingredients import Ingredients
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
 from gradcheck.scope import bound
-from gradcheck.syntax import expression, same
+from gradcheck.syntax import changed, expression, same, size
 from gradcheck.vjps import G, Share
 
 DEEP = 4  # cotangents written out within each other

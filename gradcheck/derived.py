@@ -14,13 +14,13 @@ import numpy as np
 from gradcheck.alike import Idea
 from gradcheck.built import named, sum_of
 from gradcheck.derivation import CARRIED, LARGEST, Derivation, is_gradient
+from gradcheck.files import File
 from gradcheck.forwards import Ended, Forward
 from gradcheck.ideas import Ideas
-from gradcheck.ingredients import File, size
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
 from gradcheck.sites import Site, is_whole, values
-from gradcheck.syntax import called, expression, is_a
+from gradcheck.syntax import called, expression, is_a, size
 from gradcheck.vjps import G, Share
 
 SEVERAL = 4  # shares, of which sums of some are proposed

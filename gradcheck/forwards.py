@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.built import sum_of, tidied
-from gradcheck.ingredients import File
+from gradcheck.files import File
 from gradcheck.looks import names_in
 from gradcheck.missing import evaluated
 from gradcheck.syntax import expression

@@ -13,29 +13,33 @@ from typing import Any
 
 from gradcheck.about import KEEP
 from gradcheck.alike import Idea
+from gradcheck.cropped import from_the_front
 from gradcheck.edits import Edit
-from gradcheck.ingredients import WRAPS, File, Ingredients, blocks, changed, filled, size
+from gradcheck.files import File
+from gradcheck.ingredients import WRAPS, Ingredients
 from gradcheck.likely import counted, grown, likely, other_letters, slopes
 from gradcheck.looks import SIZES, is_derivative, is_size, is_sliced, names_in
 from gradcheck.scope import Scope, written, written_into
 from gradcheck.sites import Site, is_whole, values, within
 from gradcheck.syntax import (
-    AXIS,
-    axis_of,
+    blocks,
     call,
     called,
+    changed,
     expression,
+    filled,
     is_a,
     is_module,
     literal,
+    otherwise,
+    parts,
+    size,
     spelled,
     strength,
     tuple_of,
     wanted,
 )
 
-# axes along which a sum may have been forgotten
-ALONG = "0", "1", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 1, 2)", "(0, 2, 3)"
 SMALL = 14  # nodes of an entry or a part
 MANY = 12  # arrays whose sizes are tried for another
 KEPT = "kept_as_it_was"
@@ -164,7 +168,7 @@ class Ideas:
         """A function applied, or left out; another index."""
         for site in values(stmt):
             if not isinstance(site.node, (ast.Constant, ast.Tuple)):
-                for part in (*_parts(site.node), *_set(site.node)):
+                for part in (*parts(site.node), *otherwise(site.node)):
                     yield self.idea("function", stmt, site, part)
                 for form in self.given.forms:
                     yield self.idea("function", stmt, site, filled(form, site.node))
@@ -187,7 +191,7 @@ class Ideas:
                 continue
             array, index = site.node.value, site.node.slice
             axes = index.elts if isinstance(index, ast.Tuple) else [index]
-            new = [_from_the_front(array, k, axis) for k, axis in enumerate(axes)]
+            new = [from_the_front(array, k, axis) for k, axis in enumerate(axes)]
             if any(a is not b for a, b in zip(axes, new, strict=True)):
                 changed_index = ast.Tuple(new, ast.Load()) if len(new) > 1 else new[0]
                 whole = ast.Subscript(array, changed_index, ast.Load())
@@ -399,33 +403,3 @@ class Ideas:
                 for other in expressions:
                     for kind, op in joins:
                         yield self.idea(kind, stmt, site, ast.BinOp(site.node, op, other))
-
-
-def _from_the_front(array: ast.expr, axis: int, index: ast.expr) -> ast.expr:
-    """array[a : -b] along an axis as a : array.shape[axis] - b."""
-    match index:
-        case ast.Slice(lower, ast.UnaryOp(ast.USub(), b), step):
-            end = filled(expression(f"_.shape[{axis}]"), array)
-            return ast.Slice(lower, ast.BinOp(end, ast.Sub(), b), step)
-    return index
-
-
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """The values below a node, each once."""
-    kinds = (ast.Name, ast.BinOp, ast.Call, ast.Subscript, ast.UnaryOp)
-    functions = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
-    below = [n for n in ast.walk(node) if isinstance(n, kinds) and n is not node]
-    below = [n for n in below if n not in functions and not is_module(n)]
-    return [*{ast.dump(n): n for n in below}.values()]
-
-
-def _set(node: ast.expr) -> Iterator[ast.expr]:
-    """A call without one of its keywords, or along an axis."""
-    if not isinstance(node, ast.Call):
-        return
-    for k in range(len(node.keywords)):
-        yield ast.Call(node.func, node.args, node.keywords[:k] + node.keywords[k + 1 :])
-    for axis in ALONG if called(node) in AXIS and axis_of(node) is None else ():
-        along = ast.keyword("axis", expression(axis))
-        new = ast.Call(node.func, node.args, [*node.keywords, along])
-        yield ast.fix_missing_locations(ast.copy_location(new, node))

@@ -19,9 +19,9 @@ import numpy as np
 from gradcheck.candidates import Candidate, Job, Right
 from gradcheck.checks import check_subject
 from gradcheck.ended import forward_of
+from gradcheck.files import File
 from gradcheck.forwards import activations
 from gradcheck.implied import of_edit
-from gradcheck.ingredients import File
 from gradcheck.instrument import reach
 from gradcheck.limits import as_text, limited
 from gradcheck.meant import Meaning, Slopes

@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from gradcheck.factored import term
-from gradcheck.ingredients import SOFTMAX, changed, filled
+from gradcheck.ingredients import SOFTMAX
 from gradcheck.looks import names_in
-from gradcheck.syntax import called, expression, literal, operand, with_args
+from gradcheck.syntax import called, changed, expression, filled, literal, operand, with_args
 from gradcheck.vjps_of_calls import SLOPES as OF_FUNCTIONS
 from gradcheck.vjps_of_calls import slope
 

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.attributes import split
-from gradcheck.ingredients import Ingredients, size
+from gradcheck.ingredients import Ingredients
 from gradcheck.looks import within
-from gradcheck.syntax import called, expression
+from gradcheck.syntax import called, expression, size
 
 Array = np.ndarray
 CLOSE = 1e-6  # of the largest entry: the right gradient is known to nine digits

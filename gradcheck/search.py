@@ -17,7 +17,7 @@ from gradcheck.candidates import Candidate, Item, Job, Right
 from gradcheck.derived import derived
 from gradcheck.edits import KINDS, Edit, edits
 from gradcheck.ended import ended
-from gradcheck.ingredients import File
+from gradcheck.files import File
 from gradcheck.judge import Judge
 from gradcheck.limits import limited
 from gradcheck.schema import Variant, compiled, located, merged
@@ -62,10 +62,12 @@ class Search:
                     if time.process_time() > self.deadline:
                         break
                     self.attempt(candidate)
-                sure = any(not right.doubtful for right in self.found)
-                if sure or time.process_time() > self.deadline:
+                if self.sure() or time.process_time() > self.deadline:
                     return self.found
         return self.found
+
+    def sure(self) -> bool:
+        return any(not right.doubtful for right in self.found)
 
     def in_doubt(self, stages: Iterator[Iterable[list[Item]]]) -> Iterator[Iterable[list[Item]]]:
         """The same, and after the first that found something what is likeliest besides."""
@@ -258,12 +260,14 @@ class Search:
 
         `twice` tries only those of the same kind, as one slip is often made in several places.
         """
-        if self.found:
+        if any(len(right.edits) == 1 for right in self.found):
             return
         all_wrong = self.wrong
         fresh: dict[tuple[int, Wrong], Candidate] = {}
-        for step, wrong in self.steps:  # of those that leave the same wrong, the first in a line
-            fresh.setdefault((step.edit().line, wrong), step)
+        for step, wrong in self.steps:  # in a line, of those that leave the same wrong the shortest
+            mark = step.edit().line, wrong
+            if mark not in fresh or len(step.edit().after) < len(fresh[mark].edit().after):
+                fresh[mark] = step
         if not twice:
             fresh = {mark: step for mark, step in fresh.items() if mark not in self.followed}
             self.followed |= fresh.keys()
@@ -285,7 +289,7 @@ class Search:
                     if time.process_time() > self.deadline:
                         return
                     self.attempt(candidate)
-            if self.found:
+            if self.sure():
                 break
         self.wrong = all_wrong
         yield []

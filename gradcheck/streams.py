@@ -4,8 +4,8 @@ import ast
 from collections.abc import Container, Iterator, Sequence
 
 from gradcheck.alike import Idea, alike, everywhere, popped
+from gradcheck.files import File
 from gradcheck.ideas import JOINED, MANY, Ideas
-from gradcheck.ingredients import File
 from gradcheck.sites import Site, values
 from gradcheck.syntax import expression
 

@@ -1,7 +1,8 @@
 """What the edits ask of a syntax tree, and the small trees they build."""
 
 import ast
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,8 @@ AXIS = {
     "repeat roll split take take_along_axis": 2,
 }
 AXIS = {name: place for names, place in AXIS.items() for name in names.split()}
+# axes along which a sum may have been forgotten
+ALONG = "0", "1", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(2, 3)", "(0, 1, 2)", "(0, 2, 3)"
 REDUCTIONS = set(["sum", "mean", "max", "min", "prod", "var", "std", "any", "all", "logsumexp"])
 TRANSPOSES = {"transpose", "swapaxes", "moveaxis"}
 PRODUCTS = {"matmul", "dot", "inner", "outer", "tensordot", "vdot"}
@@ -190,3 +193,61 @@ def spelled(new: ast.expr, old: ast.expr, least: int, text: str) -> str:
     if isinstance(new, ast.Tuple) and isinstance(old, ast.Tuple) and len(new.elts) > 1:
         return words if text.startswith("(") else words[1:-1]
     return f"({words})" if strength(new) < least else words
+
+
+def parts(node: ast.expr) -> list[ast.expr]:
+    """The values below a node, each once."""
+    kinds = (ast.Name, ast.BinOp, ast.Call, ast.Subscript, ast.UnaryOp)
+    functions = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    below = [n for n in ast.walk(node) if isinstance(n, kinds) and n is not node]
+    below = [n for n in below if n not in functions and not is_module(n)]
+    return [*{ast.dump(n): n for n in below}.values()]
+
+
+def otherwise(node: ast.expr) -> Iterator[ast.expr]:
+    """A call without one of its keywords, or along an axis."""
+    if not isinstance(node, ast.Call):
+        return
+    for k in range(len(node.keywords)):
+        yield ast.Call(node.func, node.args, node.keywords[:k] + node.keywords[k + 1 :])
+    for axis in ALONG if called(node) in AXIS and axis_of(node) is None else ():
+        along = ast.keyword("axis", expression(axis))
+        new = ast.Call(node.func, node.args, [*node.keywords, along])
+        yield ast.fix_missing_locations(ast.copy_location(new, node))
+
+
+def blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    """Every list of statements in a tree."""
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                yield block
+
+
+def size(node: ast.AST) -> int:
+    return sum(1 for _ in ast.walk(node))
+
+
+def filled(form: ast.expr, node: ast.expr) -> ast.expr:
+    """A form with a node in the place of its underscore."""
+    return changed(form, {id(n): node for n in ast.walk(form) if getattr(n, "id", "") == "_"})
+
+
+def changed(tree: Any, new: Mapping[int, ast.expr]) -> Any:
+    """A tree with other nodes for those of some ids; what did not change is shared."""
+    if id(tree) in new:
+        return new[id(tree)]
+    other = None
+    for field, value in ast.iter_fields(tree):
+        fresh = value
+        if isinstance(value, ast.AST):
+            fresh = changed(value, new)
+        elif isinstance(value, list):
+            parts = [changed(v, new) if isinstance(v, ast.AST) else v for v in value]
+            if any(a is not b for a, b in zip(parts, value, strict=True)):
+                fresh = parts
+        if fresh is not value:
+            other = other or copy.copy(tree)
+            setattr(other, field, fresh)
+    return other or tree

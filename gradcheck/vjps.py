@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.built import form_of, named, negative, product
-from gradcheck.ingredients import size
 from gradcheck.looks import values_in
-from gradcheck.syntax import called, expression, integer, literal
+from gradcheck.syntax import called, expression, integer, literal, size
 from gradcheck.vjps_of_calls import (
     SLOPES,
     Operands,

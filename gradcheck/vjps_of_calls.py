@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.built import form_of, negative, product
-from gradcheck.ingredients import changed
-from gradcheck.syntax import axis_of, called, expression, is_module, literal, turned
+from gradcheck.syntax import axis_of, called, changed, expression, is_module, literal, turned
 
 if TYPE_CHECKING:
     from gradcheck.vjps import Rules

@@ -7,7 +7,7 @@ from gradcheck.corpus import FOLDER
 from gradcheck.derived import derived
 from gradcheck.discovery import resolve
 from gradcheck.ended import ended
-from gradcheck.ingredients import File
+from gradcheck.files import File
 
 MODULES = [
     *("activations", "affine", "attention", "batch_norm", "conv_im2col", "contractions", "gru"),

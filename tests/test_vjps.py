@@ -8,8 +8,8 @@ from scipy import special
 
 from gradcheck.built import named
 from gradcheck.derivation import is_gradient
+from gradcheck.files import File
 from gradcheck.forwards import Forward
-from gradcheck.ingredients import File
 from gradcheck.syntax import expression
 from gradcheck.vjps import G, Rules
 
