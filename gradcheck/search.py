@@ -67,6 +67,7 @@ class Search:
         return self.found
 
     def sure(self) -> bool:
+        """Whether something was found that is not doubtful."""
         return any(not right.doubtful for right in self.found)
 
     def in_doubt(self, stages: Iterator[Iterable[list[Item]]]) -> Iterator[Iterable[list[Item]]]:
