@@ -87,7 +87,7 @@ def test_what_was_right_stays_so(tmp_path):
     lines = [line_of(text, start) for start in ("dmu =", "dx =")]
     _, found = mended(tmp_path, text, "centred", lines=lines)
     assert found.edits[0].line == lines[1]
-    assert lines[0] in {line for (e,) in found.alternatives for line in [e.line]}
+    assert lines[0] in {e.line for (e,) in found.alternatives}
 
 
 def test_what_is_assigned_rather_than_what_is_returned(tmp_path):

@@ -1,7 +1,6 @@
 """Wrong backwards are repaired as their authors would; right ones are left alone."""
 
 import signal
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -313,21 +312,14 @@ CASES = {"mean": lambda rng: (rng.normal(size=(3, 4)),)}
 )
 
 
-@contextmanager
-def searching(file, text, name):
-    """A search in this process, which is otherwise one of its own."""
-    job = _job(subjects(file, text, name), (), (), 60.0, 0)
-    old = signal.signal(signal.SIGPROF, late)
-    try:
-        yield Search(job, loading.load(file), lambda *_: None)
-    finally:
-        signal.signal(signal.SIGPROF, old)
-
-
 @pytest.mark.parametrize(("dtype", "right"), [("", True), (", dloss", False)])
 def test_a_number_in_the_place_of_a_dtype_is_refused(tmp_path, dtype, right):
-    before, after = "g = np.ones(x.shape)", f"g = np.ones(x.shape{dtype}) / x.size"
-    with searching(tmp_path / "mean_of_all.py", MEAN, "mean") as search:
+    file, before = tmp_path / "mean_of_all.py", "g = np.ones(x.shape)"
+    job = _job(subjects(file, MEAN, "mean"), (), (), 60.0, 0)
+    old = signal.signal(signal.SIGPROF, late)
+    try:
+        search = Search(job, loading.load(file), lambda *_: None)
+        after = f"g = np.ones(x.shape{dtype}) / x.size"
         source = search.text.replace(before, after)
         line = search.text[: search.text.index(before)].count("\n") + 1
         edit = Edit("name", line, before, after, source, search.text.index(before))
@@ -336,6 +328,8 @@ def test_a_number_in_the_place_of_a_dtype_is_refused(tmp_path, dtype, right):
         (candidate,) = search.candidates([item])
         assert not search.judge.outcome(candidate)
         assert search.judge.confirmed(candidate) == right
+    finally:
+        signal.signal(signal.SIGPROF, old)
 
 
 def test_one_slip_in_two_places(tmp_path):
